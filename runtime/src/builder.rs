@@ -1,0 +1,149 @@
+//! How a runtime is put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bus::{Bus, BusConfig};
+use crate::delivery::{DeadLetterStore, MemoryDeadLetters};
+use crate::event::EventLimits;
+use crate::handler::OutboxLimits;
+use crate::limits::Limits;
+use crate::plugin::Manager;
+use crate::plugin::Shared;
+use crate::runtime::Runtime;
+use crate::sandbox::engine::Engines;
+use crate::sandbox::{EngineError, EngineOptions, LogSink, TracingLog};
+
+/// The settings of a runtime; the defaults bound everything.
+pub struct RuntimeBuilder {
+    engine: EngineOptions,
+    ceiling: Option<Limits>,
+    events: EventLimits,
+    native_outbox: (u32, usize),
+    max_hops: u32,
+    max_component: u64,
+    publish_timeout: Duration,
+    dead_letters: Arc<dyn DeadLetterStore>,
+    log: Arc<dyn LogSink>,
+}
+
+/// Why a runtime could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// It was built outside a tokio runtime.
+    #[error("a Palisade runtime is built inside a tokio runtime: call this from an async function, or enter one first")]
+    NoTokio,
+    /// The sandbox could not be set up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Default for RuntimeBuilder {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            engine: EngineOptions::default(),
+            ceiling: None,
+            events: EventLimits::default(),
+            native_outbox: (limits.publish_events, limits.publish_bytes),
+            max_hops: 16,
+            max_component: 64 * 1024 * 1024,
+            publish_timeout: Duration::from_secs(30),
+            dead_letters: Arc::new(MemoryDeadLetters::default()),
+            log: Arc::new(TracingLog),
+        }
+    }
+}
+
+impl RuntimeBuilder {
+    /// Sets what the engines are built with.
+    #[must_use]
+    pub fn engine(mut self, options: EngineOptions) -> Self {
+        self.engine = options;
+        self
+    }
+
+    /// Sets limits that no plugin exceeds, whatever its spec says.
+    #[must_use]
+    pub fn ceiling(mut self, limits: Limits) -> Self {
+        self.ceiling = Some(limits);
+        self
+    }
+
+    /// Sets the limits of events.
+    #[must_use]
+    pub fn event_limits(mut self, limits: EventLimits) -> Self {
+        self.events = limits;
+        self
+    }
+
+    /// Sets how many events, and how many bytes of them, one call of a native handler may publish: 64 and 1 MiB.
+    #[must_use]
+    pub fn native_outbox(mut self, events: u32, bytes: usize) -> Self {
+        self.native_outbox = (events, bytes);
+        self
+    }
+
+    /// Sets how many hops an event may come, from handler to handler: 16. What is a hop further is a dead letter.
+    #[must_use]
+    pub fn max_hops(mut self, hops: u32) -> Self {
+        self.max_hops = hops;
+        self
+    }
+
+    /// Sets how many bytes a component may have: 64 MiB. A larger one is refused before it is compiled.
+    #[must_use]
+    pub fn max_component(mut self, bytes: u64) -> Self {
+        self.max_component = bytes;
+        self
+    }
+
+    /// Sets how long `publish_async` waits for room in queues that block: 30 s.
+    #[must_use]
+    pub fn publish_timeout(mut self, limit: Duration) -> Self {
+        self.publish_timeout = limit;
+        self
+    }
+
+    /// Sets where dead letters are kept: in memory, the last 1,000, unless given.
+    #[must_use]
+    pub fn dead_letters(mut self, store: impl DeadLetterStore) -> Self {
+        self.dead_letters = Arc::new(store);
+        self
+    }
+
+    /// Sets where guests' log lines go: to `tracing`, unless given.
+    #[must_use]
+    pub fn log_sink(mut self, sink: impl LogSink) -> Self {
+        self.log = Arc::new(sink);
+        self
+    }
+
+    /// Builds the runtime: sets up the engine and starts its clock.
+    ///
+    /// # Errors
+    /// When there is no tokio runtime around, or the sandbox can't be set up.
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        let tokio = Runtime::tokio().ok_or(BuildError::NoTokio)?;
+        let engines = Arc::new(Engines::new(self.engine)?);
+        let (events, bytes) = self.native_outbox;
+        let outbox = Arc::new(OutboxLimits { events, bytes, event: self.events });
+        let bus = BusConfig {
+            limits: outbox.clone(),
+            max_hops: self.max_hops,
+            publish_timeout: self.publish_timeout,
+            dead_letters: self.dead_letters,
+        };
+        let bus = Bus::new(bus, tokio);
+        let shared = Shared {
+            engines: engines.clone(),
+            ceiling: self.ceiling,
+            max_component: self.max_component,
+            outbox,
+            log: self.log,
+        };
+        let manager = Manager::new(Arc::new(shared), bus.clone());
+        Ok(Runtime::assemble(bus, manager, engines))
+    }
+}

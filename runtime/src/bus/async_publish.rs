@@ -1,0 +1,300 @@
+//! `publish_async` and what follows it: queues, their workers, retries, what handlers publish, the drain.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::endpoint::Endpoint;
+use super::queue::{Entry, Offer};
+use super::{Bus, PublishError, fan_out};
+use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason};
+use crate::event::{Event, EventTime};
+use crate::handler::{Delivery, Fault};
+use crate::outcome::{Class, Receipt, Refusal};
+
+/// What host events have as their source.
+const HOST_SOURCE: &str = "palisade";
+
+/// Why a dead letter was not sent again. It is where it was.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedriveError {
+    /// There is no such dead letter (any more).
+    #[error("there is no dead letter {}", .0.0)]
+    NotFound(DeadLetterId),
+    /// The handler that should get it is not on the bus now.
+    #[error("{0} is not on the bus now; load and start its plugin, or subscribe it, first")]
+    NoHandler(String),
+    /// The letter was stopped before it had a handler, as by the hop limit, and would be again.
+    #[error("dead letter {} has no handler: it was stopped by the hop limit, and would be again", .0.0)]
+    Undeliverable(DeadLetterId),
+    /// The handler's queue did not take it.
+    #[error("{handler} did not take it: {message}")]
+    Refused {
+        /// The handler.
+        handler: String,
+        /// Why not.
+        message: String,
+    },
+}
+
+impl Bus {
+    /// B4: gives the event to the queue of each matched handler and waits for none of them.
+    ///
+    /// Cancellation safe: queues that have taken the event keep it, the others don't get it.
+    pub(crate) async fn publish_async(
+        self: &Arc<Self>,
+        event: Event,
+        deadline: Option<Instant>,
+    ) -> Result<Receipt, PublishError> {
+        self.admit(&event)?;
+        let _pending = self.inflight.begin();
+        if let Some(by) = self.refusing_filter(&event).await {
+            return Ok(Receipt { matched: 0, filtered: Some(by.id), enqueued: 0, refused: Vec::new() });
+        }
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + self.publish_timeout);
+        let targets = self.table.load().targets(event.event_type(), None);
+        let targets = targets.as_slice();
+        self.counters.published(targets.len());
+        let mut refused = Vec::new();
+        let mut full = Vec::new();
+        for endpoint in targets {
+            match self.offer(endpoint, &event) {
+                Ok(()) => {}
+                Err(NotTaken::Away(message)) => {
+                    self.counters.refused();
+                    refused.push(Refusal { handler: endpoint.name().clone(), class: Class::Unavailable, message });
+                }
+                Err(NotTaken::Full(entry)) => full.push((endpoint, entry)),
+            }
+        }
+        let waits = full.into_iter().map(|(endpoint, entry)| self.offer_until(endpoint, entry, deadline));
+        refused.extend(fan_out::all(waits).await.into_iter().flatten());
+        let enqueued = targets.len() - refused.len();
+        Ok(Receipt { matched: targets.len(), filtered: None, enqueued, refused })
+    }
+
+    /// Publishes a host event: not filtered, never waits, not told to the plugin it is about.
+    pub(crate) async fn publish_host<T: Serialize>(self: &Arc<Self>, event_type: &str, data: &T, about: Option<&str>) {
+        let event = match Event::builder(event_type, HOST_SOURCE).time(EventTime::now()).json(data).build() {
+            Ok(event) => event,
+            Err(error) => return tracing::error!("host event {event_type} could not be made: {error}"),
+        };
+        let targets = self.table.load().targets(event_type, about);
+        for endpoint in targets.as_slice() {
+            // A plugin that is away has no claim to host events; it is not told what it missed.
+            if let Err(NotTaken::Full(entry)) = self.offer(endpoint, &event) {
+                self.bury_overloaded(endpoint, entry);
+            }
+        }
+    }
+
+    /// B11: publishes what a handler has published, after it returned ok. Never waits for room.
+    pub(super) async fn release(self: &Arc<Self>, outbox: Vec<Event>) {
+        for event in outbox {
+            self.counters.from_handler();
+            if self.check_hops(&event).is_err() || self.refusing_filter(&event).await.is_some() {
+                continue;
+            }
+            let targets = self.table.load().targets(event.event_type(), None);
+            self.counters.published(targets.len());
+            for endpoint in targets.as_slice() {
+                match self.offer(endpoint, &event) {
+                    Ok(()) => {}
+                    Err(NotTaken::Full(entry)) => self.bury_overloaded(endpoint, entry),
+                    Err(NotTaken::Away(message)) => {
+                        self.counters.refused();
+                        let reason = DeadLetterReason::Failed(Class::Unavailable);
+                        self.bury(event.clone(), Some(endpoint), reason, message, 0, None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a plugin published in `start` or `stop`.
+    pub(crate) async fn release_from_plugin(self: &Arc<Self>, outbox: Vec<Event>) {
+        let _pending = self.inflight.begin();
+        self.release(outbox).await;
+    }
+
+    fn offer(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: &Event) -> Result<(), NotTaken> {
+        if let Some(why) = endpoint.unavailable() {
+            return Err(NotTaken::Away(why));
+        }
+        match endpoint.queue.offer(self.entry(event)) {
+            Offer::Taken { start_worker } => {
+                if start_worker {
+                    self.start_worker(endpoint.clone());
+                }
+                Ok(())
+            }
+            Offer::Full(entry) => Err(NotTaken::Full(entry)),
+        }
+    }
+
+    fn entry(&self, event: &Event) -> Entry {
+        Entry {
+            event: event.clone(),
+            attempts: 0,
+            replayed: false,
+            since: Instant::now(),
+            first: SystemTime::now(),
+            _pending: self.inflight.begin(),
+        }
+    }
+
+    async fn offer_until(
+        self: &Arc<Self>,
+        endpoint: &Arc<Endpoint>,
+        entry: Entry,
+        deadline: Instant,
+    ) -> Option<Refusal> {
+        match endpoint.queue.offer_until(entry, deadline).await {
+            Offer::Taken { start_worker } => {
+                if start_worker {
+                    self.start_worker(endpoint.clone());
+                }
+                None
+            }
+            Offer::Full(_) => {
+                self.counters.refused();
+                let message = full_message(endpoint);
+                Some(Refusal { handler: endpoint.name().clone(), class: Class::Overloaded, message })
+            }
+        }
+    }
+
+    fn bury_overloaded(&self, endpoint: &Endpoint, entry: Entry) {
+        self.counters.refused();
+        let reason = DeadLetterReason::Failed(Class::Overloaded);
+        self.bury(entry.event, Some(endpoint), reason, full_message(endpoint), entry.attempts, Some(entry.first));
+    }
+
+    /// A worker lives while its queue has entries; an idle queue costs no task.
+    fn start_worker(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
+        let bus = self.clone();
+        self.tokio.spawn(async move {
+            while let Some(entry) = endpoint.queue.next() {
+                bus.work(&endpoint, entry).await;
+                // Handlers that never wait would keep the thread to themselves.
+                tokio::task::consume_budget().await;
+            }
+        });
+    }
+
+    /// One attempt at a queued event, and what follows from how it ended.
+    async fn work(self: &Arc<Self>, endpoint: &Arc<Endpoint>, mut entry: Entry) {
+        let started = Instant::now();
+        let delivery = Delivery {
+            event: entry.event.clone(),
+            attempt: entry.attempts + 1,
+            deadline: endpoint.deadline(started, None),
+            replayed: entry.replayed,
+        };
+        let (outcome, outbox) = endpoint.attempt(delivery, started).await;
+        entry.attempts += 1;
+        self.release(outbox).await;
+        if let Some(fault) = outcome.fault {
+            self.after_failure(endpoint, entry, fault);
+        }
+    }
+
+    fn after_failure(self: &Arc<Self>, endpoint: &Arc<Endpoint>, entry: Entry, fault: Fault) {
+        let age = entry.since.elapsed();
+        let retry = fault.class().is_retryable();
+        let delay = retry.then(|| endpoint.retry.delay(entry.attempts, age, fault.retry_after(), fastrand::f64()));
+        let Some(delay) = delay.flatten() else {
+            let reason = DeadLetterReason::Failed(fault.class());
+            let error = fault.message().to_owned();
+            return self.bury(entry.event, Some(endpoint), reason, error, entry.attempts, Some(entry.first));
+        };
+        tracing::debug!(handler = %endpoint.name(), event = entry.event.id(), %fault, ?delay, "will be tried again");
+        self.counters.retry();
+        endpoint.queue.hold(&entry);
+        let (bus, endpoint) = (self.clone(), endpoint.clone());
+        self.tokio.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {
+                    if endpoint.queue.put_back(entry) {
+                        bus.start_worker(endpoint.clone());
+                    }
+                }
+                () = bus.ended.cancelled() => endpoint.queue.release(&entry),
+            }
+        });
+    }
+
+    /// D4: sends a dead letter again, to its handler only, with the same id.
+    pub(crate) fn redrive(self: &Arc<Self>, id: DeadLetterId) -> Result<(), RedriveError> {
+        let letter = self.dead_letters.get(id).ok_or(RedriveError::NotFound(id))?;
+        let name = letter.handler.clone().ok_or(RedriveError::Undeliverable(id))?;
+        let endpoint = self.registry().endpoints.get(&name).map(|(endpoint, _)| endpoint.clone());
+        let endpoint = endpoint.ok_or_else(|| RedriveError::NoHandler(name.to_string()))?;
+        let refused = |message| RedriveError::Refused { handler: name.to_string(), message };
+        if let Some(why) = endpoint.unavailable() {
+            return Err(refused(why));
+        }
+        // Taken before it is queued, so that two callers can't send it twice.
+        let DeadLetter { event, .. } = self.dead_letters.take(id).ok_or(RedriveError::NotFound(id))?;
+        let entry = Entry { replayed: true, ..self.entry(&event) };
+        match endpoint.queue.offer(entry) {
+            Offer::Taken { start_worker } => {
+                if start_worker {
+                    self.start_worker(endpoint);
+                }
+                Ok(())
+            }
+            Offer::Full(_) => {
+                self.dead_letters.put(letter);
+                Err(refused(full_message(&endpoint)))
+            }
+        }
+    }
+
+    /// Returns when nothing is queued, running or waiting for a retry, and nothing will follow by itself.
+    pub(crate) async fn quiet(&self) {
+        self.inflight.quiet().await;
+    }
+
+    /// D7: takes no more events from outside.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits for quiet until the deadline; says how many deliveries it gave up on.
+    pub(crate) async fn drain(&self, deadline: Instant) -> usize {
+        if timeout_at(deadline, self.inflight.quiet()).await.is_ok() {
+            return 0;
+        }
+        let left = self.inflight.count();
+        self.counters.abandoned(left);
+        self.ended.cancel();
+        let endpoints: Vec<_> = self.registry().endpoints.values().map(|(endpoint, _)| endpoint.clone()).collect();
+        for endpoint in endpoints {
+            for entry in endpoint.queue.clear() {
+                tracing::warn!(event = entry.event.id(), handler = %endpoint.name(), "not delivered: the drain ended");
+            }
+        }
+        left
+    }
+}
+
+/// Why a queue did not take an event at once.
+enum NotTaken {
+    Full(Entry),
+    Away(String),
+}
+
+fn full_message(endpoint: &Endpoint) -> String {
+    let policy = endpoint.queue.policy();
+    format!(
+        "the queue of {} is full ({} events, {} bytes: delivery.queue)",
+        endpoint.name(),
+        policy.events,
+        policy.bytes
+    )
+}

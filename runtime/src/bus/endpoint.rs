@@ -1,0 +1,182 @@
+//! One handler on the bus: its name, its time limit, its queue and its counts.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use crate::bus::queue::Queue;
+use crate::delivery::{QueuePolicy, RetryPolicy};
+use crate::event::Event;
+use crate::handler::{Completion, Delivery, Fault, Handler, panic_message};
+use crate::outcome::{Class, HandlerName, Outcome};
+
+/// Tells endpoints apart; a name that is used again gets a new id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct EndpointId(pub(crate) u64);
+
+/// What a handler is subscribed with; plugins get theirs from `[plugin.delivery]`, native handlers from the caller.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SubscribeOptions {
+    /// The longest one attempt may take; 30 s unless given.
+    pub timeout: Duration,
+    /// How many events a native handler takes at a time; 1 unless given, so that events come in publish order.
+    pub concurrency: usize,
+    /// The bounds of its queue, and what happens when it is full.
+    pub queue: QueuePolicy,
+    /// What happens after a failed attempt at a queued event.
+    pub retry: RetryPolicy,
+}
+
+impl Default for SubscribeOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            concurrency: 1,
+            queue: QueuePolicy::default(),
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+impl SubscribeOptions {
+    /// Sets the longest one attempt may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how many events a native handler takes at a time; 0 counts as 1.
+    #[must_use]
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Sets the bounds of its queue.
+    #[must_use]
+    pub fn queue(mut self, queue: QueuePolicy) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// Sets what happens after a failed attempt at a queued event.
+    #[must_use]
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+}
+
+/// A handler on the bus.
+pub(crate) struct Endpoint {
+    id: EndpointId,
+    name: HandlerName,
+    handler: Arc<dyn Handler>,
+    timeout: Duration,
+    pub(crate) queue: Queue,
+    pub(crate) retry: RetryPolicy,
+    counts: Counts,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        id: EndpointId,
+        name: HandlerName,
+        handler: Arc<dyn Handler>,
+        options: &SubscribeOptions,
+    ) -> Arc<Self> {
+        let queue = Queue::new(options.queue, handler.concurrency().max(1));
+        let (timeout, retry) = (options.timeout, options.retry);
+        Arc::new(Self { id, name, handler, timeout, queue, retry, counts: Counts::default() })
+    }
+
+    pub(crate) fn id(&self) -> EndpointId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> &HandlerName {
+        &self.name
+    }
+
+    pub(crate) fn is(&self, handler: &Arc<dyn Handler>) -> bool {
+        Arc::ptr_eq(&self.handler, handler)
+    }
+
+    pub(crate) fn digest(&self) -> Option<String> {
+        self.handler.digest()
+    }
+
+    pub(crate) fn unavailable(&self) -> Option<String> {
+        self.handler.unavailable()
+    }
+
+    /// The deadline of an attempt that starts now.
+    pub(crate) fn deadline(&self, started: Instant, publisher: Option<Instant>) -> Instant {
+        let own = started + self.timeout;
+        publisher.map_or(own, |publisher| own.min(publisher))
+    }
+
+    /// One attempt: calls the handler on the caller's task and counts how it ended.
+    pub(crate) async fn attempt(&self, delivery: Delivery, started: Instant) -> (Outcome, Vec<Event>) {
+        let attempts = delivery.attempt;
+        // S9: a panic, of a native handler or of a host function that a guest called, fails this attempt only.
+        let call = AssertUnwindSafe(async { self.handler.handle(delivery).await });
+        let Completion { result, outbox, fuel } = call.catch_unwind().await.unwrap_or_else(|panic| {
+            let message = format!("{} panicked: {}", self.name, panic_message(&*panic));
+            Completion::failed(Fault::new(Class::HostPanic, message))
+        });
+        let fault = result.err();
+        let class = fault.as_ref().map_or(Class::Ok, |fault| fault.class());
+        self.counts.add(class);
+        let duration = started.elapsed();
+        (Outcome { handler: self.name.clone(), class, attempts, duration, fuel, fault }, outbox)
+    }
+
+    pub(crate) fn stats(&self) -> HandlerStats {
+        let by_class = self.counts.0.iter().zip(Class::ALL);
+        HandlerStats {
+            handler: self.name.clone(),
+            attempts: by_class
+                .map(|(count, class)| (class, count.load(Ordering::Relaxed)))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
+            queued: self.queue.len(),
+        }
+    }
+}
+
+/// How the attempts at one handler ended so far.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HandlerStats {
+    /// Which handler.
+    pub handler: HandlerName,
+    /// How many attempts ended in each class that occurred.
+    pub attempts: Vec<(Class, u64)>,
+    /// How many events wait in its queue.
+    pub queued: usize,
+}
+
+impl HandlerStats {
+    /// How many attempts ended in this class.
+    pub fn count(&self, class: Class) -> u64 {
+        self.attempts.iter().filter(|(other, _)| *other == class).map(|(_, count)| count).sum()
+    }
+}
+
+#[derive(Default)]
+struct Counts([AtomicU64; Class::ALL.len()]);
+
+impl Counts {
+    fn add(&self, class: Class) {
+        if let Some(count) = Class::ALL.iter().position(|other| *other == class).and_then(|at| self.0.get(at)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The bus: subscriptions, filters, and the two ways to publish.
+
+mod async_publish;
+pub(crate) mod endpoint;
+mod error;
+mod fan_out;
+pub(crate) mod filter;
+mod inflight;
+mod queue;
+mod stats;
+mod table;
+mod trie;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle as TokioHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use endpoint::{HandlerStats, SubscribeOptions};
+pub use async_publish::RedriveError;
+pub use error::{FilterError, PublishError, SubscribeError};
+pub use filter::{Filter, FilterId, FilterOptions, OnFault};
+pub use stats::BusStats;
+
+use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore};
+use crate::event::{Event, EventLimits, is_reserved};
+use crate::handler::{Delivery, Handler, OutboxLimits};
+use crate::outcome::{Disposition, HandlerName, Report};
+use crate::pattern::Pattern;
+use endpoint::{Endpoint, EndpointId};
+use filter::{FilterEntry, Verdict};
+use inflight::Inflight;
+use stats::Counters;
+use table::{Table, Targets};
+
+/// Tells subscriptions apart; `unsubscribe` takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubscriptionId(pub(crate) u64);
+
+/// What the bus is built with.
+pub(crate) struct BusConfig {
+    pub(crate) limits: Arc<OutboxLimits>,
+    pub(crate) max_hops: u32,
+    pub(crate) publish_timeout: std::time::Duration,
+    pub(crate) dead_letters: Arc<dyn DeadLetterStore>,
+}
+
+/// The bus. Publishers read `table` and `filters` without a lock; `registry` is locked to change them, never while a
+/// handler or filter runs (B9).
+pub(crate) struct Bus {
+    table: ArcSwap<Table>,
+    filters: ArcSwap<Vec<Arc<FilterEntry>>>,
+    registry: Mutex<Registry>,
+    limits: Arc<OutboxLimits>,
+    max_hops: u32,
+    publish_timeout: std::time::Duration,
+    dead_letters: Arc<dyn DeadLetterStore>,
+    inflight: Inflight,
+    counters: Counters,
+    next_id: AtomicU64,
+    closed: AtomicBool,
+    /// Cancelled when a drain has run out of time: retries that still wait then give up.
+    ended: CancellationToken,
+    tokio: TokioHandle,
+}
+
+/// What changes under the lock; the table is made from it.
+#[derive(Default)]
+struct Registry {
+    endpoints: HashMap<HandlerName, (Arc<Endpoint>, usize)>,
+    subscriptions: HashMap<SubscriptionId, (Pattern, HandlerName)>,
+    ids: HashMap<(Pattern, HandlerName), SubscriptionId>,
+}
+
+impl Bus {
+    pub(crate) fn new(config: BusConfig, tokio: TokioHandle) -> Arc<Self> {
+        Arc::new(Self {
+            table: ArcSwap::default(),
+            filters: ArcSwap::default(),
+            registry: Mutex::default(),
+            limits: config.limits,
+            max_hops: config.max_hops,
+            publish_timeout: config.publish_timeout,
+            dead_letters: config.dead_letters,
+            inflight: Inflight::default(),
+            counters: Counters::default(),
+            next_id: AtomicU64::new(1),
+            closed: AtomicBool::new(false),
+            ended: CancellationToken::new(),
+            tokio,
+        })
+    }
+
+    /// B1: subscribes a handler to patterns; all of them or, on an error, none.
+    pub(crate) fn subscribe(
+        &self,
+        patterns: &[Pattern],
+        name: &HandlerName,
+        handler: &Arc<dyn Handler>,
+        options: &SubscribeOptions,
+    ) -> Result<Vec<SubscriptionId>, SubscribeError> {
+        let mut registry = self.registry();
+        let known = registry.endpoints.get(name).map(|(endpoint, _)| endpoint.clone());
+        if known.as_ref().is_some_and(|endpoint| !endpoint.is(handler)) {
+            return Err(SubscribeError::NameTaken { handler: name.to_string() });
+        }
+        registry.check_new(patterns, name)?;
+        let endpoint = known
+            .unwrap_or_else(|| Endpoint::new(EndpointId(self.next_id()), name.clone(), handler.clone(), options));
+        let mut table = Table::clone(&self.table.load());
+        let mut added = Vec::with_capacity(patterns.len());
+        for pattern in patterns {
+            let id = SubscriptionId(self.next_id());
+            table.insert(pattern, endpoint.clone());
+            registry.add(id, pattern, name, &endpoint);
+            added.push(id);
+        }
+        self.table.store(Arc::new(table));
+        Ok(added)
+    }
+
+    /// B1: ends a subscription; publishes that have begun still deliver.
+    pub(crate) fn unsubscribe(&self, id: SubscriptionId) -> Result<(), SubscribeError> {
+        let mut registry = self.registry();
+        self.remove(&mut registry, &[id])
+    }
+
+    /// Ends the subscription of a handler to a pattern.
+    pub(crate) fn unsubscribe_pattern(&self, pattern: &Pattern, name: &HandlerName) -> Result<(), SubscribeError> {
+        let mut registry = self.registry();
+        let id = registry.ids.get(&(pattern.clone(), name.clone())).copied();
+        let not_found = || SubscribeError::NotFound(format!("{name} has no subscription to `{pattern}`"));
+        self.remove(&mut registry, &[id.ok_or_else(not_found)?])
+    }
+
+    /// Ends every subscription of a plugin's handlers.
+    pub(crate) fn unsubscribe_plugin(&self, plugin: &str) {
+        let mut registry = self.registry();
+        let of_plugin = |name: &HandlerName| name.plugin() == Some(plugin);
+        let ids: Vec<_> =
+            registry.subscriptions.iter().filter(|(_, (_, name))| of_plugin(name)).map(|(id, _)| *id).collect();
+        // The ids were read under the same lock, so each of them is there.
+        let _ = self.remove(&mut registry, &ids);
+    }
+
+    fn remove(&self, registry: &mut Registry, ids: &[SubscriptionId]) -> Result<(), SubscribeError> {
+        let mut table = Table::clone(&self.table.load());
+        for id in ids {
+            let not_found = || SubscribeError::NotFound(format!("there is no subscription {}", id.0));
+            let (pattern, endpoint) = registry.remove(*id).ok_or_else(not_found)?;
+            table.remove(&pattern, endpoint);
+        }
+        self.table.store(Arc::new(table));
+        Ok(())
+    }
+
+    pub(crate) fn subscriptions_of(&self, name: &HandlerName) -> Vec<Pattern> {
+        let registry = self.registry();
+        let mut patterns: Vec<_> =
+            registry.subscriptions.values().filter(|(_, other)| other == name).map(|(pattern, _)| pattern.clone()).collect();
+        patterns.sort();
+        patterns
+    }
+
+    /// B8: adds a filter at the end of the chain.
+    pub(crate) fn add_filter(&self, name: Arc<str>, filter: Arc<dyn Filter>, options: FilterOptions) -> FilterId {
+        let id = FilterId(self.next_id());
+        let entry = Arc::new(FilterEntry::new(id, name, filter, options));
+        let _registry = self.registry();
+        let mut filters = Vec::clone(&self.filters.load());
+        filters.push(entry);
+        self.filters.store(Arc::new(filters));
+        id
+    }
+
+    pub(crate) fn remove_filter(&self, id: FilterId) -> Result<(), FilterError> {
+        let _registry = self.registry();
+        let mut filters = Vec::clone(&self.filters.load());
+        let before = filters.len();
+        filters.retain(|entry| entry.id != id);
+        if filters.len() == before {
+            return Err(FilterError::NotFound(id));
+        }
+        self.filters.store(Arc::new(filters));
+        Ok(())
+    }
+
+    /// B3: one attempt at each matched handler, on the caller's task.
+    pub(crate) async fn publish(
+        self: &Arc<Self>,
+        event: Event,
+        deadline: Option<Instant>,
+    ) -> Result<Report, PublishError> {
+        let started = Instant::now();
+        self.admit(&event)?;
+        let _pending = self.inflight.begin();
+        if let Some(by) = self.refusing_filter(&event).await {
+            return Ok(Report::undelivered(Disposition::Filtered { by: by.id, name: by.name.clone() }));
+        }
+        let targets = self.table.load().targets(event.event_type(), None);
+        self.counters.published(targets.len());
+        let delivery = |endpoint: &Endpoint| Delivery {
+            event: event.clone(),
+            attempt: 1,
+            deadline: endpoint.deadline(started, deadline),
+            replayed: false,
+        };
+        let ended = match &targets {
+            Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
+            Targets::One(endpoint) => vec![endpoint.attempt(delivery(endpoint), started).await],
+            Targets::Many(endpoints) => {
+                fan_out::all(endpoints.iter().map(|endpoint| endpoint.attempt(delivery(endpoint), started))).await
+            }
+        };
+        let mut outcomes = Vec::with_capacity(ended.len());
+        for (outcome, outbox) in ended {
+            self.release(outbox).await;
+            outcomes.push(outcome);
+        }
+        Ok(Report::delivered(outcomes))
+    }
+
+    /// What every event from outside must be.
+    fn admit(&self, event: &Event) -> Result<(), PublishError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(PublishError::ShuttingDown);
+        }
+        if is_reserved(event.event_type()) {
+            return Err(PublishError::Reserved(event.event_type().to_owned()));
+        }
+        event.check(&self.limits.event)?;
+        self.check_hops(event)
+    }
+
+    /// B8: asks the filters in their order; the one that refuses, or whose fault does.
+    async fn refusing_filter(self: &Arc<Self>, event: &Event) -> Option<Arc<FilterEntry>> {
+        let filters = self.filters.load_full();
+        for entry in filters.iter() {
+            let accepted = match entry.judge(event).await {
+                Verdict::Accept => true,
+                Verdict::Refuse => false,
+                Verdict::Fault { accept, fault, tripped } => {
+                    tracing::warn!(filter = %entry.name, event = event.id(), %fault, "a filter failed");
+                    if tripped {
+                        self.report_tripped(entry, &fault).await;
+                    }
+                    accept
+                }
+            };
+            if !accepted {
+                self.counters.filtered();
+                return Some(entry.clone());
+            }
+        }
+        None
+    }
+
+    async fn report_tripped(self: &Arc<Self>, entry: &FilterEntry, fault: &crate::handler::Fault) {
+        let what = match entry.on_fault() {
+            OnFault::Reject => "more than 5 faults in 60 s: no event goes on until it is removed (on-fault = reject)",
+            OnFault::Pass => "more than 5 faults in 60 s: it is not asked any more (on-fault = pass)",
+        };
+        tracing::error!(filter = %entry.name, %fault, "{what}");
+        let data = serde_json::json!({ "filter": &*entry.name, "error": what, "fault": fault.to_string() });
+        self.publish_host(crate::event::types::PLUGIN_ERROR, &data, None).await;
+    }
+
+    /// B10: chains of handlers that publish end; what is a hop too far becomes a dead letter.
+    fn check_hops(&self, event: &Event) -> Result<(), PublishError> {
+        let (hops, limit) = (u32::from(event.hop_count()), self.max_hops);
+        if hops <= limit {
+            return Ok(());
+        }
+        let error = PublishError::HopLimit { hops, limit };
+        self.bury(event.clone(), None, DeadLetterReason::HopLimit, error.to_string(), 0, None);
+        Err(error)
+    }
+
+    fn bury(
+        &self,
+        event: Event,
+        handler: Option<&Endpoint>,
+        reason: DeadLetterReason,
+        error: String,
+        attempts: u32,
+        first: Option<std::time::SystemTime>,
+    ) {
+        let last = std::time::SystemTime::now();
+        let name = handler.map(|endpoint| endpoint.name().clone());
+        let shown = name.as_ref().map(ToString::to_string);
+        tracing::warn!(event = event.id(), "type" = event.event_type(), handler = shown, %reason, error, "dead letter");
+        self.dead_letters.put(DeadLetter {
+            id: DeadLetterId(0),
+            event,
+            handler: name,
+            plugin_digest: handler.and_then(Endpoint::digest),
+            reason,
+            error,
+            attempts,
+            first: first.unwrap_or(last),
+            last,
+        });
+    }
+
+    pub(crate) fn dead_letters(&self) -> &Arc<dyn DeadLetterStore> {
+        &self.dead_letters
+    }
+
+    pub(crate) fn outbox_limits(&self) -> &Arc<OutboxLimits> {
+        &self.limits
+    }
+
+    pub(crate) fn event_limits(&self) -> &EventLimits {
+        &self.limits.event
+    }
+
+    pub(crate) fn handler_stats(&self) -> Vec<HandlerStats> {
+        let mut stats: Vec<_> = self.registry().endpoints.values().map(|(endpoint, _)| endpoint.stats()).collect();
+        stats.sort_by(|a, b| a.handler.cmp(&b.handler));
+        stats
+    }
+
+    pub(crate) fn stats(&self) -> BusStats {
+        self.counters.read(self.dead_letters.total())
+    }
+
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    fn check_new(&self, patterns: &[Pattern], name: &HandlerName) -> Result<(), SubscribeError> {
+        if patterns.is_empty() {
+            return Err(SubscribeError::NoPattern { handler: name.to_string() });
+        }
+        for (at, pattern) in patterns.iter().enumerate() {
+            let twice = patterns.iter().take(at).any(|other| other == pattern);
+            if twice || self.ids.contains_key(&(pattern.clone(), name.clone())) {
+                return Err(SubscribeError::AlreadyExists { pattern: pattern.clone(), handler: name.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, id: SubscriptionId, pattern: &Pattern, name: &HandlerName, endpoint: &Arc<Endpoint>) {
+        self.subscriptions.insert(id, (pattern.clone(), name.clone()));
+        self.ids.insert((pattern.clone(), name.clone()), id);
+        self.endpoints.entry(name.clone()).or_insert_with(|| (endpoint.clone(), 0)).1 += 1;
+    }
+
+    fn remove(&mut self, id: SubscriptionId) -> Option<(Pattern, EndpointId)> {
+        let (pattern, name) = self.subscriptions.remove(&id)?;
+        self.ids.remove(&(pattern.clone(), name.clone()));
+        let (endpoint, patterns) = self.endpoints.get_mut(&name)?;
+        *patterns -= 1;
+        let endpoint_id = endpoint.id();
+        if *patterns == 0 {
+            self.endpoints.remove(&name);
+        }
+        Some((pattern, endpoint_id))
+    }
+}

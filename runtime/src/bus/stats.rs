@@ -1,0 +1,79 @@
+//! What went over the bus so far.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the runtime was built. Host events are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BusStats {
+    /// Events that were matched against the subscriptions, those that handlers published included.
+    pub published: u64,
+    /// Of these, the ones that nobody is subscribed to.
+    pub unmatched: u64,
+    /// Events that a filter did not let through.
+    pub filtered: u64,
+    /// Of the published ones, those that came from handlers.
+    pub from_handlers: u64,
+    /// Refusals by a queue (full, or its plugin away), one for each handler that did not get the event.
+    pub refused: u64,
+    /// Retries that were scheduled.
+    pub retries: u64,
+    /// Events that a drain gave up on, one for each handler.
+    pub abandoned: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    published: AtomicU64,
+    unmatched: AtomicU64,
+    filtered: AtomicU64,
+    from_handlers: AtomicU64,
+    refused: AtomicU64,
+    retries: AtomicU64,
+    abandoned: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn published(&self, matched: usize) {
+        self.published.fetch_add(1, Ordering::Relaxed);
+        if matched == 0 {
+            self.unmatched.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn filtered(&self) {
+        self.filtered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn from_handler(&self) {
+        self.from_handlers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn abandoned(&self, events: usize) {
+        self.abandoned.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self, dead_letters: u64) -> BusStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        BusStats {
+            published: read(&self.published),
+            unmatched: read(&self.unmatched),
+            filtered: read(&self.filtered),
+            from_handlers: read(&self.from_handlers),
+            refused: read(&self.refused),
+            retries: read(&self.retries),
+            abandoned: read(&self.abandoned),
+            dead_letters,
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! What the bus knows of a handler: one trait. A closure is one implementation of it, a plugin's handler another.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::draft::{Draft, DraftError, stamp};
+use crate::event::{Event, EventLimits};
+use crate::outcome::{Class, HandlerName};
+
+/// A future that borrows what it works on.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One attempt at one event, as the bus hands it to a handler.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// The event; a clone shares it.
+    pub event: Event,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// When the attempt has to be over, the wait for a free instance included.
+    pub deadline: Instant,
+    /// Whether the event is sent again from the dead letters.
+    pub replayed: bool,
+}
+
+/// How an attempt ended, and what the handler published meanwhile.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Completion {
+    /// Ok, or why not.
+    pub result: Result<(), Fault>,
+    /// What the bus has to publish now, in this order. What a handler published in an attempt that failed is not here.
+    pub outbox: Vec<Event>,
+    /// What a metered guest burnt.
+    pub fuel: Option<u64>,
+}
+
+impl Completion {
+    /// A failed attempt.
+    pub fn failed(fault: Fault) -> Self {
+        Self { result: Err(fault), outbox: Vec::new(), fuel: None }
+    }
+}
+
+/// Something that handles events.
+///
+/// An implementation ends by `delivery.deadline` and says so by its class; it may be dropped at any await.
+pub trait Handler: Send + Sync + 'static {
+    /// Handles one event.
+    fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion>;
+
+    /// How many events it can take at a time; its queue has as many workers. Never 0.
+    fn concurrency(&self) -> usize {
+        1
+    }
+
+    /// The SHA-256 of the plugin it belongs to, for its dead letters.
+    fn digest(&self) -> Option<String> {
+        None
+    }
+
+    /// Why it can take nothing now, if so: its queue then refuses events as `unavailable`.
+    fn unavailable(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    class: Class,
+    message: Arc<str>,
+    backtrace: Option<Arc<str>>,
+    retry_after: Option<Duration>,
+}
+
+impl Fault {
+    /// A fault of a class, with words for the operator.
+    pub fn new(class: Class, message: impl Into<Arc<str>>) -> Self {
+        Self { class, message: message.into(), backtrace: None, retry_after: None }
+    }
+
+    pub(crate) fn with_backtrace(mut self, backtrace: Option<String>) -> Self {
+        self.backtrace = backtrace.map(Arc::from);
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, after: Option<Duration>) -> Self {
+        self.retry_after = after;
+        self
+    }
+
+    /// What kind of failure it was; never ok.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// What happened, with the guest's panic message where there is one.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where in the guest it happened, a frame a line.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.backtrace.as_deref()
+    }
+
+    /// The delay that a handler asked for before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.class, self.message)
+    }
+}
+
+/// Why a native handler could not do its work.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// It may succeed later.
+    Retry {
+        /// Words for the operator.
+        message: String,
+        /// The delay asked for, honoured within the policy.
+        after: Option<Duration>,
+    },
+    /// It never will.
+    Reject(String),
+}
+
+impl Failure {
+    /// It may succeed later.
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self::Retry { message: message.into(), after: None }
+    }
+
+    /// It may succeed after this delay.
+    pub fn retry_after(message: impl Into<String>, after: Duration) -> Self {
+        Self::Retry { message: message.into(), after: Some(after) }
+    }
+
+    /// It never will.
+    pub fn reject(message: impl Into<String>) -> Self {
+        Self::Reject(message.into())
+    }
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Retry { message, after } => Fault::new(Class::Retry, message).with_retry_after(after),
+            Failure::Reject(message) => Fault::new(Class::Rejected, message),
+        }
+    }
+}
+
+/// What a native handler is called with: the delivery, and the way back to the bus.
+///
+/// What it [publishes](Context::publish) is released when the handler returns ok and forgotten when it fails, as it is for
+/// a guest. Subscribing and publishing at once go through a clone of the `Runtime` that the closure owns.
+#[derive(Clone, Debug)]
+pub struct Context {
+    shared: Arc<ContextState>,
+}
+
+#[derive(Debug)]
+struct ContextState {
+    delivery: Delivery,
+    source: HandlerName,
+    limits: Arc<OutboxLimits>,
+    outbox: Mutex<Outbox>,
+}
+
+impl Context {
+    /// Puts an event into this call's outbox and returns the id it will have. Never waits.
+    ///
+    /// # Errors
+    /// When the draft breaks a rule of events, or the outbox is full (64 events, 1 MiB, unless configured otherwise).
+    pub fn publish(&self, draft: Draft) -> Result<String, PublishRefused> {
+        let state = &*self.shared;
+        let mut outbox = state.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+        outbox.publish(draft, state.source.source(), Some(&state.delivery.event), &state.limits)
+    }
+
+    /// The time left until the deadline.
+    pub fn time_left(&self) -> Duration {
+        self.shared.delivery.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+impl Deref for Context {
+    type Target = Delivery;
+
+    fn deref(&self) -> &Delivery {
+        &self.shared.delivery
+    }
+}
+
+/// Why an outbox did not take an event.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishRefused {
+    /// The call published as many events, or bytes, as it may.
+    #[error("one call may publish {limit} {unit} and no more ({key})")]
+    OverLimit {
+        /// The limit in force.
+        limit: u64,
+        /// `events` or `bytes`.
+        unit: &'static str,
+        /// The key that sets it.
+        key: &'static str,
+    },
+    /// The draft is no event.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+}
+
+/// What one call may publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OutboxLimits {
+    pub(crate) events: u32,
+    pub(crate) bytes: usize,
+    pub(crate) event: EventLimits,
+}
+
+/// What one call has published so far.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pub(crate) events: Vec<Event>,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Stamps a draft and puts it in; returns the id it will have.
+    pub(crate) fn publish(
+        &mut self,
+        draft: Draft,
+        source: &str,
+        cause: Option<&Event>,
+        limits: &OutboxLimits,
+    ) -> Result<String, PublishRefused> {
+        self.admit(&draft, limits)?;
+        let event = stamp(draft, source, cause, &limits.event)?;
+        let id = event.id().to_owned();
+        self.events.push(event);
+        Ok(id)
+    }
+
+    /// Counts a draft in, or says which limit it would break.
+    fn admit(&mut self, draft: &Draft, limits: &OutboxLimits) -> Result<(), PublishRefused> {
+        if self.events.len() >= limits.events as usize {
+            let (limit, key) = (u64::from(limits.events), "limits.publish-events");
+            return Err(PublishRefused::OverLimit { limit, unit: "events", key });
+        }
+        let bytes = self.bytes.saturating_add(draft.size_bytes());
+        if bytes > limits.bytes {
+            let (limit, key) = (limits.bytes as u64, "limits.publish-bytes");
+            return Err(PublishRefused::OverLimit { limit, unit: "bytes", key });
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+/// A closure as a handler: permits, deadline, panics and outbox around it.
+pub(crate) struct Native<F> {
+    name: HandlerName,
+    limits: Arc<OutboxLimits>,
+    concurrency: usize,
+    permits: Semaphore,
+    call: F,
+}
+
+impl<F, Fut> Native<F>
+where
+    F: Fn(Context) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    pub(crate) fn new(name: HandlerName, limits: Arc<OutboxLimits>, concurrency: usize, call: F) -> Self {
+        let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        Self { name, limits, concurrency, permits: Semaphore::new(concurrency), call }
+    }
+
+    async fn attempt(&self, context: Context) -> Result<(), Fault> {
+        let deadline = context.deadline;
+        let permit = timeout_at(deadline, self.permits.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            return Err(Fault::new(Class::Overloaded, format!("{} was busy until the deadline", self.name)));
+        };
+        match timeout_at(deadline, (self.call)(context)).await {
+            Ok(result) => result.map_err(Fault::from),
+            Err(_) => Err(Fault::new(Class::Timeout, format!("{} did not end by its deadline", self.name))),
+        }
+    }
+}
+
+impl<F, Fut> Handler for Native<F>
+where
+    F: Fn(Context) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion> {
+        Box::pin(async move {
+            let shared = Arc::new(ContextState {
+                delivery,
+                source: self.name.clone(),
+                limits: self.limits.clone(),
+                outbox: Mutex::default(),
+            });
+            let result = self.attempt(Context { shared: shared.clone() }).await;
+            let outbox = std::mem::take(&mut *shared.outbox.lock().unwrap_or_else(PoisonError::into_inner));
+            let outbox = if result.is_ok() { outbox.events } else { Vec::new() };
+            Completion { result, outbox, fuel: None }
+        })
+    }
+
+    fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+}
+
+/// The words of a panic, where it has some.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,118 @@
+//! What a plugin may do. Nothing, unless the operator grants it (S8).
+
+use std::path::PathBuf;
+
+use crate::event::is_reserved;
+use crate::pattern::Pattern;
+
+/// The grants of one plugin; the default grants nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grants {
+    /// Types it may publish.
+    pub publish: Vec<Pattern>,
+    /// What it may be subscribed to: narrows the patterns of its `describe`, and is needed for dynamic subscriptions. Empty:
+    /// it sees what its `describe` names, and may subscribe to nothing else.
+    pub subscribe: Vec<Pattern>,
+    /// Names of environment variables it may read.
+    pub env: Vec<String>,
+    /// Directories it may use.
+    pub fs: Vec<FsGrant>,
+}
+
+/// A directory of the host that a plugin may use, and nothing above it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FsGrant {
+    /// The directory on the host; it must exist when the plugin is loaded.
+    pub host: PathBuf,
+    /// What the plugin calls it, an absolute path such as `/rules`.
+    pub guest: String,
+    /// Whether it may write.
+    pub mode: FsMode,
+}
+
+/// What a plugin may do with a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FsMode {
+    /// Read files and list directories.
+    #[default]
+    Read,
+    /// Read, and also create, write, rename and remove.
+    Write,
+}
+
+/// A question that [`Grants::allows`] answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ask<'a> {
+    /// May it publish events of this type?
+    Publish(&'a str),
+    /// May it subscribe to this pattern of its own accord?
+    Subscribe(&'a Pattern),
+    /// May it import this interface?
+    Import(&'a str),
+}
+
+/// Interfaces that need a grant, each with the grant's name.
+const GRANTED_IMPORTS: [(&str, &str); 2] = [("wasi:http/", "http"), ("wasi:keyvalue/", "key-value")];
+
+impl Grants {
+    /// Adds patterns of types it may publish.
+    #[must_use]
+    pub fn publish(mut self, patterns: impl IntoIterator<Item = Pattern>) -> Self {
+        self.publish.extend(patterns);
+        self
+    }
+
+    /// Adds patterns of types it may be subscribed to.
+    #[must_use]
+    pub fn subscribe(mut self, patterns: impl IntoIterator<Item = Pattern>) -> Self {
+        self.subscribe.extend(patterns);
+        self
+    }
+
+    /// Adds an environment variable it may read.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>) -> Self {
+        self.env.push(name.into());
+        self
+    }
+
+    /// Adds a directory it may use.
+    #[must_use]
+    pub fn fs(mut self, host: impl Into<PathBuf>, guest: impl Into<String>, mode: FsMode) -> Self {
+        self.fs.push(FsGrant { host: host.into(), guest: guest.into(), mode });
+        self
+    }
+
+    /// The one place that says whether a plugin may do something; an error says what it lacks.
+    pub(crate) fn allows(&self, ask: Ask<'_>) -> Result<(), String> {
+        match ask {
+            Ask::Publish(event_type) if is_reserved(event_type) => {
+                Err(format!("`{event_type}` is a host event: plugin.>, system.> and config.> are the host's"))
+            }
+            Ask::Publish(event_type) if self.publish.iter().any(|grant| grant.matches(event_type)) => Ok(()),
+            Ask::Publish(event_type) => Err(format!("no publish grant names `{event_type}` (plugin.grants.publish)")),
+            Ask::Subscribe(pattern) if self.subscribe.iter().any(|grant| grant.covers(pattern)) => Ok(()),
+            Ask::Subscribe(pattern) => {
+                Err(format!("no subscribe grant covers `{pattern}` (plugin.grants.subscribe)"))
+            }
+            Ask::Import(interface) => {
+                let needed = GRANTED_IMPORTS.iter().find(|(prefix, _)| interface.starts_with(prefix));
+                needed.map_or(Ok(()), |(_, grant)| {
+                    Err(format!("it needs the grant `{grant}`, which this version of Palisade can't give"))
+                })
+            }
+        }
+    }
+
+    /// What a handler that declares this pattern is subscribed to: all of it, or what the grants leave of it.
+    pub(crate) fn narrow(&self, declared: &Pattern) -> Vec<Pattern> {
+        if self.subscribe.is_empty() {
+            return vec![declared.clone()];
+        }
+        let mut narrowed: Vec<_> = self.subscribe.iter().filter_map(|grant| grant.intersect(declared)).collect();
+        narrowed.sort();
+        narrowed.dedup();
+        narrowed
+    }
+}

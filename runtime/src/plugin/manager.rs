@@ -1,0 +1,312 @@
+//! All plugins: their order, their states, and the events about them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::json;
+
+use crate::bus::Bus;
+use crate::event::types;
+use crate::handler::Fault;
+use crate::plugin::dependencies::start_order;
+use crate::plugin::error::LaunchFailure;
+use crate::plugin::one::Plugin;
+use crate::plugin::prepare::{Prepared, Shared, not_running};
+use crate::plugin::{
+    Inspection, LaunchError, LoadError, PluginConfig, PluginError, PluginSpec, PluginState, PluginStatus,
+};
+use crate::sandbox::Health;
+use crate::sandbox::pool::Pool;
+
+/// The plugins of a runtime. `plugins` is locked to look one up or to add or remove one, never while a guest runs.
+pub(crate) struct Manager {
+    shared: Arc<Shared>,
+    bus: Arc<Bus>,
+    plugins: Mutex<Plugins>,
+    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Plugins {
+    by_name: BTreeMap<Arc<str>, Arc<Plugin>>,
+    /// In the order in which they started; they stop in the reverse of it.
+    started: Vec<Arc<str>>,
+}
+
+impl Manager {
+    pub(crate) fn new(shared: Arc<Shared>, bus: Arc<Bus>) -> Self {
+        Self { shared, bus, plugins: Mutex::default(), closed: AtomicBool::new(false) }
+    }
+
+    /// Everything that `load` would find out, and nothing of it kept.
+    pub(crate) async fn inspect(&self, spec: PluginSpec) -> Result<Inspection, LoadError> {
+        Ok(Prepared::new(&self.shared, spec).await?.inspection())
+    }
+
+    pub(crate) async fn load(&self, spec: PluginSpec) -> Result<PluginStatus, LoadError> {
+        let prepared = Prepared::new(&self.shared, spec).await?;
+        let plugin = self.register(prepared)?;
+        self.tell(types::PLUGIN_LOADED, &plugin, None).await;
+        Ok(plugin.status())
+    }
+
+    /// Loads and starts a set of plugins: checks all of them first, then loads and starts one after the other in the
+    /// order of their dependencies, so that each hears of those that come after it. All or, on an error, none.
+    pub(crate) async fn launch(&self, specs: Vec<PluginSpec>) -> Result<(), LaunchError> {
+        let mut prepared = self.prepare_all(specs).await?;
+        let order = self.launch_order(&prepared).map_err(|error| LaunchError(vec![error.into()]))?;
+        prepared.sort_by_key(|one| order.iter().position(|name| **name == *one.name));
+        let mut launched = Vec::new();
+        for one in prepared {
+            let name = one.name.clone();
+            if let Err(failure) = self.launch_one(one).await {
+                self.roll_back(launched, &name).await;
+                return Err(LaunchError(vec![failure]));
+            }
+            launched.push(name);
+        }
+        Ok(())
+    }
+
+    /// What stops a launch, all of it, without launching.
+    pub(crate) async fn check(&self, specs: Vec<PluginSpec>) -> Result<Vec<Inspection>, LaunchError> {
+        let prepared = self.prepare_all(specs).await?;
+        self.launch_order(&prepared).map_err(|error| LaunchError(vec![error.into()]))?;
+        Ok(prepared.into_iter().map(Prepared::inspection).collect())
+    }
+
+    async fn prepare_all(&self, specs: Vec<PluginSpec>) -> Result<Vec<Prepared>, LaunchError> {
+        let (mut prepared, mut failures): (Vec<Prepared>, Vec<LaunchFailure>) = Default::default();
+        for spec in specs {
+            match Prepared::new(&self.shared, spec).await {
+                Ok(one) if prepared.iter().any(|other| other.name == one.name) => {
+                    failures.push(LoadError::AlreadyLoaded { plugin: one.name.to_string() }.into());
+                }
+                Ok(one) => prepared.push(one),
+                Err(error) => failures.push(error.into()),
+            }
+        }
+        if failures.is_empty() { Ok(prepared) } else { Err(LaunchError(failures)) }
+    }
+
+    /// Plugins that run already count as dependencies that are met.
+    fn launch_order(&self, prepared: &[Prepared]) -> Result<Vec<String>, PluginError> {
+        let new = prepared.iter().map(|one| (one.name.to_string(), one.info.dependencies.clone()));
+        let there = self.lock().by_name.keys().map(|name| (name.to_string(), Vec::new())).collect::<Vec<_>>();
+        start_order(&there.into_iter().chain(new).collect::<Vec<_>>())
+    }
+
+    async fn launch_one(&self, prepared: Prepared) -> Result<(), LaunchFailure> {
+        let plugin = self.register(prepared)?;
+        self.tell(types::PLUGIN_LOADED, &plugin, None).await;
+        Ok(self.start(plugin.name()).await?)
+    }
+
+    async fn roll_back(&self, launched: Vec<Arc<str>>, failed: &str) {
+        for name in std::iter::once(Arc::from(failed)).chain(launched.into_iter().rev()) {
+            // It may not have been registered at all.
+            let _ = self.unload(&name).await;
+        }
+    }
+
+    fn register(&self, prepared: Prepared) -> Result<Arc<Plugin>, LoadError> {
+        let name = prepared.name.clone();
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(LoadError::ShuttingDown { plugin: name.to_string() });
+        }
+        let mut plugins = self.lock();
+        if plugins.by_name.contains_key(&name) {
+            return Err(LoadError::AlreadyLoaded { plugin: name.to_string() });
+        }
+        let plugin = Plugin::new(prepared, self.shared.clone(), self.bus.clone());
+        plugins.by_name.insert(name, plugin.clone());
+        Ok(plugin)
+    }
+
+    pub(crate) async fn start(&self, name: &str) -> Result<(), PluginError> {
+        let plugin = self.get(name)?;
+        let _changing = plugin.changing.lock().await;
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(PluginError::ShuttingDown);
+        }
+        self.check_known(&plugin)?;
+        let state = plugin.state();
+        if state == PluginState::Started {
+            return Err(wrong_state(name, state, "started"));
+        }
+        self.check_dependencies(&plugin)?;
+        match self.start_instances(&plugin).await {
+            Ok(outbox) => {
+                plugin.set_state(PluginState::Started, None);
+                self.lock().started.push(plugin.name().clone());
+                self.tell(types::PLUGIN_STARTED, &plugin, None).await;
+                self.bus.release_from_plugin(outbox).await;
+                Ok(())
+            }
+            Err(fault) => {
+                plugin.leave_bus();
+                plugin.set_state(PluginState::Error, Some(fault.to_string()));
+                self.tell(types::PLUGIN_ERROR, &plugin, Some(&fault)).await;
+                Err(PluginError::Start { plugin: name.to_owned(), fault })
+            }
+        }
+    }
+
+    async fn start_instances(&self, plugin: &Arc<Plugin>) -> Result<Vec<crate::Event>, Fault> {
+        let blueprint = plugin.blueprint(&plugin.config());
+        let blueprint = blueprint.map_err(|why| Fault::new(crate::Class::Unavailable, why))?;
+        let instances = Pool::instantiate(&blueprint).await?;
+        plugin.set_state(PluginState::Initialized, None);
+        self.tell(types::PLUGIN_INITIALIZED, plugin, None).await;
+        plugin.open(blueprint, instances).await
+    }
+
+    fn check_dependencies(&self, plugin: &Plugin) -> Result<(), PluginError> {
+        let plugins = self.lock();
+        for dependency in plugin.dependencies() {
+            let (name, dependency) = (plugin.name().to_string(), dependency.clone());
+            match plugins.by_name.get(dependency.as_str()) {
+                None => return Err(PluginError::MissingDependency { plugin: name, dependency }),
+                Some(other) if other.state() != PluginState::Started => {
+                    return Err(PluginError::DependencyNotStarted { plugin: name, dependency });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn stop(&self, name: &str) -> Result<(), PluginError> {
+        let plugin = self.get(name)?;
+        let _changing = plugin.changing.lock().await;
+        self.check_known(&plugin)?;
+        let state = plugin.state();
+        if state != PluginState::Started {
+            return Err(wrong_state(name, state, "stopped"));
+        }
+        self.check_dependents(name)?;
+        self.stop_instances(&plugin).await;
+        Ok(())
+    }
+
+    async fn stop_instances(&self, plugin: &Arc<Plugin>) {
+        self.lock().started.retain(|other| other != plugin.name());
+        let outbox = plugin.close().await;
+        plugin.set_state(PluginState::Stopped, None);
+        self.bus.release_from_plugin(outbox).await;
+        self.tell(types::PLUGIN_STOPPED, plugin, None).await;
+    }
+
+    fn check_dependents(&self, name: &str) -> Result<(), PluginError> {
+        let plugins = self.lock();
+        let needs = |other: &&Arc<Plugin>| other.dependencies().iter().any(|dependency| dependency == name);
+        let started = plugins.by_name.values().filter(|other| other.state() == PluginState::Started);
+        let dependents: Vec<_> = started.filter(needs).map(|other| other.name().to_string()).collect();
+        if dependents.is_empty() {
+            return Ok(());
+        }
+        Err(PluginError::HasDependents { plugin: name.to_owned(), dependents })
+    }
+
+    /// Stops the plugin if it runs, and forgets it.
+    pub(crate) async fn unload(&self, name: &str) -> Result<(), PluginError> {
+        let plugin = self.get(name)?;
+        let _changing = plugin.changing.lock().await;
+        self.check_known(&plugin)?;
+        if plugin.state() == PluginState::Started {
+            self.check_dependents(name)?;
+            self.stop_instances(&plugin).await;
+        }
+        plugin.leave_bus();
+        self.lock().by_name.remove(name);
+        self.tell(types::PLUGIN_UNLOADED, &plugin, None).await;
+        Ok(())
+    }
+
+    /// L4: gives a plugin another config: fresh instances start with it beside those at work, and take over. If they
+    /// can't start, those at work go on, with the config they have.
+    pub(crate) async fn reconfigure(&self, name: &str, config: PluginConfig) -> Result<Vec<String>, PluginError> {
+        let plugin = self.get(name)?;
+        let _changing = plugin.changing.lock().await;
+        self.check_known(&plugin)?;
+        let state = plugin.state();
+        let changed = plugin.config().changed_keys(&config);
+        let invalid = |why| PluginError::Config { plugin: name.to_owned(), why };
+        let blueprint = plugin.blueprint(&config).map_err(invalid)?;
+        if state == PluginState::Started {
+            let replaced = plugin.replace(blueprint).await;
+            let outbox = replaced.map_err(|fault| PluginError::Start { plugin: name.to_owned(), fault })?;
+            self.bus.release_from_plugin(outbox).await;
+        }
+        plugin.set_config(config);
+        let data = json!({ "plugin": name, "keys": changed });
+        self.bus.publish_host(types::CONFIG_CHANGED, &data, Some(name)).await;
+        Ok(changed)
+    }
+
+    pub(crate) async fn health(&self, name: &str) -> Result<Health, PluginError> {
+        let plugin = self.get(name)?;
+        match plugin.pool() {
+            Some(pool) => Ok(pool.health().await),
+            None => Ok(Health::Unhealthy(not_running(plugin.state()).to_string())),
+        }
+    }
+
+    pub(crate) fn status(&self, name: &str) -> Option<PluginStatus> {
+        let plugin = self.lock().by_name.get(name).cloned();
+        plugin.map(|plugin| plugin.status())
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<PluginStatus> {
+        let plugins: Vec<_> = self.lock().by_name.values().cloned().collect();
+        plugins.iter().map(|plugin| plugin.status()).collect()
+    }
+
+    /// Stops all plugins, those that depend on others first. None starts from here on.
+    pub(crate) async fn shut_down(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        loop {
+            let Some(name) = self.lock().started.last().cloned() else { return };
+            let Ok(plugin) = self.get(&name) else { return };
+            let _changing = plugin.changing.lock().await;
+            if plugin.state() == PluginState::Started {
+                self.stop_instances(&plugin).await;
+            }
+        }
+    }
+
+    async fn tell(&self, event_type: &str, plugin: &Plugin, fault: Option<&Fault>) {
+        let (name, state) = (plugin.name(), plugin.state());
+        let mut data = json!({ "plugin": &**name, "version": plugin.version(), "state": state.as_str() });
+        match (fault, data.as_object_mut()) {
+            (Some(fault), Some(data)) => {
+                tracing::error!(plugin = %name, %fault, "{event_type}");
+                data.insert("class".to_owned(), fault.class().as_str().into());
+                data.insert("error".to_owned(), fault.message().into());
+            }
+            _ => tracing::info!(plugin = %name, "{event_type}"),
+        }
+        self.bus.publish_host(event_type, &data, Some(name)).await;
+    }
+
+    fn get(&self, name: &str) -> Result<Arc<Plugin>, PluginError> {
+        self.lock().by_name.get(name).cloned().ok_or_else(|| PluginError::NotFound(name.to_owned()))
+    }
+
+    /// While a change waited for its turn the plugin may have been unloaded.
+    fn check_known(&self, plugin: &Arc<Plugin>) -> Result<(), PluginError> {
+        match self.lock().by_name.get(plugin.name()) {
+            Some(known) if Arc::ptr_eq(known, plugin) => Ok(()),
+            _ => Err(PluginError::NotFound(plugin.name().to_string())),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Plugins> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wrong_state(plugin: &str, state: PluginState, attempted: &'static str) -> PluginError {
+    PluginError::WrongState { plugin: plugin.to_owned(), state, attempted }
+}

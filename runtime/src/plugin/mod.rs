@@ -1,0 +1,22 @@
+//! Plugins: what they say of themselves, what the operator says of them, their life.
+
+mod config;
+mod dependencies;
+mod error;
+pub(crate) mod grants;
+mod handler;
+mod info;
+mod manager;
+mod one;
+mod prepare;
+mod spec;
+mod state;
+
+pub use config::{PluginConfig, REDACTED};
+pub use error::{LaunchError, LaunchFailure, LoadError, PluginError};
+pub use grants::{FsGrant, FsMode, Grants};
+pub use info::{HandlerInfo, Inspection, Ordering, PluginInfo};
+pub(crate) use manager::Manager;
+pub(crate) use prepare::Shared;
+pub use spec::{HandlerSpec, PluginSpec, Source};
+pub use state::{PluginState, PluginStatus};

@@ -1,0 +1,291 @@
+//! One loaded plugin and its life.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::bus::{Bus, FilterId, SubscribeError, SubscribeOptions};
+use crate::event::Event;
+use crate::handler::{Fault, Handler};
+use crate::outcome::HandlerName;
+use crate::pattern::Pattern;
+use crate::plugin::handler::{PluginFilter, PluginHandler, Serving};
+use crate::plugin::prepare::{Prepared, Shared};
+use crate::plugin::{PluginConfig, PluginState, PluginStatus};
+use crate::sandbox::blueprint::Blueprint;
+use crate::sandbox::component::PluginKind;
+use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
+use crate::sandbox::log::GuestLog;
+use crate::sandbox::pool::{Instances, Pool};
+
+/// A loaded plugin. Its life changes one step at a time, under `changing`; its state is read without it.
+pub(crate) struct Plugin {
+    prepared: Prepared,
+    shared: Arc<Shared>,
+    bus: Arc<Bus>,
+    log: Arc<GuestLog>,
+    serving: Arc<Serving>,
+    handlers: Vec<(HandlerName, Arc<dyn Handler>, SubscribeOptions)>,
+    state: Mutex<State>,
+    itself: Weak<Plugin>,
+    /// Held while the plugin's life changes. No handler is called and no event awaited under it but the plugin's own
+    /// `start` and `stop`, which end by their deadlines.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    state: PluginState,
+    error: Option<String>,
+    config: PluginConfig,
+    filter: Option<FilterId>,
+    /// Subscriptions that the guest made itself: they end when it stops.
+    dynamic: Vec<(Pattern, usize)>,
+}
+
+impl Plugin {
+    pub(crate) fn new(prepared: Prepared, shared: Arc<Shared>, bus: Arc<Bus>) -> Arc<Self> {
+        let name = &prepared.name;
+        let concurrency = prepared.spec.concurrency.max(1);
+        let serving = Serving::new(name, prepared.compiled.digest.clone(), concurrency);
+        let log = GuestLog::new(name.clone(), shared.log.clone(), prepared.limits.log_bytes);
+        let handlers = handlers(&prepared, &serving);
+        let state = Mutex::new(State {
+            state: PluginState::Loaded,
+            error: None,
+            config: prepared.spec.config.clone(),
+            filter: None,
+            dynamic: Vec::new(),
+        });
+        let changing = tokio::sync::Mutex::default();
+        Arc::new_cyclic(|itself| {
+            let itself = itself.clone();
+            Self { prepared, shared, bus, log, serving, handlers, state, itself, changing }
+        })
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.prepared.name
+    }
+
+    pub(crate) fn dependencies(&self) -> &[String] {
+        &self.prepared.info.dependencies
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        &self.prepared.info.version
+    }
+
+    pub(crate) fn state(&self) -> PluginState {
+        self.lock().state
+    }
+
+    pub(crate) fn set_state(&self, new: PluginState, error: Option<String>) {
+        let mut state = self.lock();
+        state.state = new;
+        state.error = error;
+    }
+
+    pub(crate) fn config(&self) -> PluginConfig {
+        self.lock().config.clone()
+    }
+
+    pub(crate) fn set_config(&self, config: PluginConfig) {
+        self.lock().config = config;
+    }
+
+    pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
+        self.serving.pool()
+    }
+
+    /// The recipe for instances with this config.
+    pub(crate) fn blueprint(&self, config: &PluginConfig) -> Result<Arc<Blueprint>, String> {
+        let Prepared { name, info, compiled, limits, spec, .. } = &self.prepared;
+        let mut outbox = (*self.shared.outbox).clone();
+        (outbox.events, outbox.bytes) = (limits.publish_events, limits.publish_bytes);
+        Ok(Arc::new(Blueprint {
+            name: name.clone(),
+            engines: self.shared.engines.clone(),
+            pre: compiled.pre.clone(),
+            exports: compiled.exports.clone(),
+            isolation: spec.isolation,
+            concurrency: spec.concurrency.max(1),
+            handlers: info.handlers.len(),
+            limits: limits.clone(),
+            grants: spec.grants.clone(),
+            config: config.to_json()?,
+            log: self.log.clone(),
+            outbox: Arc::new(outbox),
+            subscriptions: Arc::new(OwnSubscriptions(self.itself.clone())),
+        }))
+    }
+
+    /// Starts instances and lets events in. Returns what `start` published; on an error all is as it was before.
+    pub(crate) async fn open(&self, blueprint: Arc<Blueprint>, instances: Instances) -> Result<Vec<Event>, Fault> {
+        let opened = Pool::open(blueprint, instances).await;
+        let (pool, outbox) = opened.inspect_err(|_| self.forget_dynamic())?;
+        self.serving.open(pool);
+        if let Err(error) = self.join_bus() {
+            self.leave_bus();
+            self.serving.close(format!("{} did not start", self.name()));
+            return Err(Fault::new(crate::Class::Unavailable, error.to_string()));
+        }
+        Ok(outbox)
+    }
+
+    /// Starts instances with another config beside the ones at work, and lets events go to them; then stops the others.
+    /// Returns what both published; on an error the ones at work go on.
+    pub(crate) async fn replace(&self, blueprint: Arc<Blueprint>) -> Result<Vec<Event>, Fault> {
+        let instances = Pool::instantiate(&blueprint).await?;
+        let (pool, mut outbox) = Pool::open(blueprint, instances).await?;
+        if let Some(before) = self.serving.open(pool) {
+            outbox.extend(self.end(&before).await);
+        }
+        Ok(outbox)
+    }
+
+    /// L3: lets no event in any more, waits for the calls that run, and calls `stop`. Returns what that published.
+    pub(crate) async fn close(&self) -> Vec<Event> {
+        self.forget_dynamic();
+        let filter = self.lock().filter.take();
+        if let Some(id) = filter {
+            // It is in the chain for as long as its id is here.
+            let _ = self.bus.remove_filter(id);
+        }
+        match self.serving.close(format!("{} is stopped", self.name())) {
+            Some(pool) => self.end(&pool).await,
+            None => Vec::new(),
+        }
+    }
+
+    async fn end(&self, pool: &Pool) -> Vec<Event> {
+        let (outbox, fault) = pool.close().await;
+        if let Some(fault) = fault {
+            tracing::warn!(plugin = %self.name(), %fault, "stop failed");
+        }
+        outbox
+    }
+
+    /// Ends all subscriptions, for an unload or after a start that failed.
+    pub(crate) fn leave_bus(&self) {
+        self.lock().dynamic.clear();
+        self.bus.unsubscribe_plugin(self.name());
+    }
+
+    pub(crate) fn status(&self) -> PluginStatus {
+        let Prepared { name, info, compiled, limits, spec, .. } = &self.prepared;
+        let instance_memory = self.pool().map_or(Vec::new(), |pool| pool.memory());
+        let state = self.lock();
+        PluginStatus {
+            name: name.to_string(),
+            state: state.state,
+            error: state.error.clone(),
+            kind: compiled.exports.kind(),
+            info: info.clone(),
+            digest: compiled.digest.clone(),
+            config: state.config.shown(),
+            limits: limits.clone(),
+            isolation: spec.isolation,
+            instance_memory,
+        }
+    }
+
+    /// B2: every declared pattern of every handler. Those left from before a stop stay.
+    fn join_bus(&self) -> Result<(), SubscribeError> {
+        if self.prepared.compiled.exports.kind() == PluginKind::Filter {
+            let filter = Arc::new(PluginFilter { serving: self.serving.clone() });
+            let id = self.bus.add_filter(self.name().clone(), filter, self.prepared.spec.filter);
+            self.lock().filter = Some(id);
+            return Ok(());
+        }
+        for ((name, handler, options), patterns) in self.handlers.iter().zip(&self.prepared.patterns) {
+            let known = self.bus.subscriptions_of(name);
+            let missing: Vec<_> = patterns.iter().filter(|pattern| !known.contains(pattern)).cloned().collect();
+            if !missing.is_empty() {
+                self.bus.subscribe(&missing, name, handler, options)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_dynamic(&self) {
+        let dynamic = std::mem::take(&mut self.lock().dynamic);
+        for (pattern, handler) in dynamic {
+            if let Some((name, _, _)) = self.handlers.get(handler) {
+                // It may have unsubscribed meanwhile.
+                let _ = self.bus.unsubscribe_pattern(&pattern, name);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn handlers(
+    prepared: &Prepared,
+    serving: &Arc<Serving>,
+) -> Vec<(HandlerName, Arc<dyn Handler>, SubscribeOptions)> {
+    let Prepared { name, info, limits, spec, .. } = prepared;
+    let described = (0_u32..).zip(&info.handlers);
+    let made = described.map(|(index, handler)| {
+        let own = spec.handlers.get(&handler.name).cloned().unwrap_or_default();
+        let asked = own.timeout.or(handler.timeout).unwrap_or(limits.timeout);
+        let options = SubscribeOptions {
+            // A plugin may ask for less time than it is allowed, never for more.
+            timeout: asked.min(limits.timeout),
+            concurrency: spec.concurrency.max(1),
+            queue: own.queue.unwrap_or(spec.queue),
+            retry: own.retry.unwrap_or(spec.retry),
+        };
+        let shown = HandlerName::of_plugin(name.clone(), handler.name.as_str());
+        let handler: Arc<dyn Handler> = Arc::new(PluginHandler { serving: serving.clone(), index });
+        (shown, handler, options)
+    });
+    made.collect()
+}
+
+/// What a plugin's instances subscribe: it belongs to the plugin, whichever instance asks.
+struct OwnSubscriptions(Weak<Plugin>);
+
+impl GuestSubscriptions for OwnSubscriptions {
+    fn subscribe(&self, pattern: &Pattern, handler: usize) -> Result<(), SubscriptionRefused> {
+        let plugin = self.plugin()?;
+        let Some((name, as_handler, options)) = plugin.handlers.get(handler) else {
+            return Err(SubscriptionRefused::NotFound);
+        };
+        let mut state = plugin.lock();
+        if state.dynamic.contains(&(pattern.clone(), handler)) {
+            return Ok(());
+        }
+        let declared: usize = plugin.prepared.patterns.iter().map(Vec::len).sum();
+        let limit = plugin.prepared.limits.subscriptions;
+        if declared + state.dynamic.len() >= limit {
+            return Err(SubscriptionRefused::OverLimit(limit));
+        }
+        // Declared patterns join the bus only once `start` has returned; they count as there already.
+        let is_declared = plugin.prepared.patterns.get(handler).is_some_and(|patterns| patterns.contains(pattern));
+        if is_declared {
+            return Err(SubscriptionRefused::AlreadyExists);
+        }
+        match plugin.bus.subscribe(std::slice::from_ref(pattern), name, as_handler, options) {
+            Ok(_) => {
+                state.dynamic.push((pattern.clone(), handler));
+                Ok(())
+            }
+            Err(SubscribeError::AlreadyExists { .. }) => Err(SubscriptionRefused::AlreadyExists),
+            Err(error) => Err(SubscriptionRefused::Gone(error.to_string())),
+        }
+    }
+
+    fn unsubscribe(&self, pattern: &Pattern, handler: usize) -> Result<(), SubscriptionRefused> {
+        let plugin = self.plugin()?;
+        let Some((name, _, _)) = plugin.handlers.get(handler) else { return Err(SubscriptionRefused::NotFound) };
+        plugin.lock().dynamic.retain(|(other, at)| other != pattern || *at != handler);
+        plugin.bus.unsubscribe_pattern(pattern, name).map_err(|_| SubscriptionRefused::NotFound)
+    }
+}
+
+impl OwnSubscriptions {
+    fn plugin(&self) -> Result<Arc<Plugin>, SubscriptionRefused> {
+        self.0.upgrade().ok_or_else(|| SubscriptionRefused::Gone("the plugin is being unloaded".to_owned()))
+    }
+}

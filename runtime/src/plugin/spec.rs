@@ -1,0 +1,180 @@
+//! What the operator says of a plugin.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::bus::FilterOptions;
+use crate::delivery::{QueuePolicy, RetryPolicy};
+use crate::limits::Limits;
+use crate::plugin::{Grants, PluginConfig};
+use crate::sandbox::Isolation;
+
+/// Where a component is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// In a file.
+    File(PathBuf),
+    /// In memory.
+    Bytes(Bytes),
+}
+
+/// A plugin to load: where it is, and what it may do. The defaults grant nothing and limit everything.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PluginSpec {
+    /// Where its component is.
+    pub source: Source,
+    /// What it is called in this runtime; by default what its `describe` says.
+    pub name: Option<String>,
+    /// The SHA-256 that its bytes must have, as `sha256:` and hex digits.
+    pub digest: Option<String>,
+    /// How long an instance lives.
+    pub isolation: Isolation,
+    /// How many instances may work at a time; 1.
+    pub concurrency: usize,
+    /// The table that its `start` gets.
+    pub config: PluginConfig,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it may do.
+    pub grants: Grants,
+    /// The bounds of its handlers' queues.
+    pub queue: QueuePolicy,
+    /// What happens after a failed attempt at a queued event.
+    pub retry: RetryPolicy,
+    /// What differs for single handlers, by name. A name that the plugin does not have is an error.
+    pub handlers: BTreeMap<String, HandlerSpec>,
+    /// How it is run if it is a filter.
+    pub filter: FilterOptions,
+}
+
+/// What differs for one handler of a plugin; what is absent is as for the plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerSpec {
+    /// The longest one call may take.
+    pub timeout: Option<Duration>,
+    /// The bounds of its queue.
+    pub queue: Option<QueuePolicy>,
+    /// What happens after a failed attempt at a queued event.
+    pub retry: Option<RetryPolicy>,
+}
+
+impl PluginSpec {
+    /// A plugin in a file.
+    pub fn from_file(path: impl Into<PathBuf>) -> Self {
+        Self::new(Source::File(path.into()))
+    }
+
+    /// A plugin in memory.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        Self::new(Source::Bytes(bytes.into()))
+    }
+
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            name: None,
+            digest: None,
+            isolation: Isolation::default(),
+            concurrency: 1,
+            config: PluginConfig::default(),
+            limits: Limits::default(),
+            grants: Grants::default(),
+            queue: QueuePolicy::default(),
+            retry: RetryPolicy::default(),
+            handlers: BTreeMap::new(),
+            filter: FilterOptions::default(),
+        }
+    }
+
+    /// Sets what it is called in this runtime.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the digest that its bytes must have.
+    #[must_use]
+    pub fn digest(mut self, digest: impl Into<String>) -> Self {
+        self.digest = Some(digest.into());
+        self
+    }
+
+    /// Sets how long an instance lives.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// Sets how many instances may work at a time; 0 counts as 1.
+    #[must_use]
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Sets the table that its `start` gets.
+    #[must_use]
+    pub fn config(mut self, config: PluginConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets what it may use.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets what it may do.
+    #[must_use]
+    pub fn grants(mut self, grants: Grants) -> Self {
+        self.grants = grants;
+        self
+    }
+
+    /// Sets the bounds of its handlers' queues.
+    #[must_use]
+    pub fn queue(mut self, queue: QueuePolicy) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// Sets what happens after a failed attempt at a queued event.
+    #[must_use]
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets what differs for one handler.
+    #[must_use]
+    pub fn handler(mut self, name: impl Into<String>, spec: HandlerSpec) -> Self {
+        self.handlers.insert(name.into(), spec);
+        self
+    }
+
+    /// Sets how it is run if it is a filter.
+    #[must_use]
+    pub fn filter(mut self, filter: FilterOptions) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// What messages call it before it has said its name.
+    pub(crate) fn label(&self) -> String {
+        match (&self.name, &self.source) {
+            (Some(name), _) => name.clone(),
+            (None, Source::File(path)) => path.display().to_string(),
+            (None, Source::Bytes(_)) => "a plugin in memory".to_owned(),
+        }
+    }
+}

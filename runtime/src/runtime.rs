@@ -1,0 +1,348 @@
+//! The runtime: the one API that the binary and embedders call (L6).
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle as TokioHandle;
+use tokio::time::Instant;
+
+use crate::builder::RuntimeBuilder;
+use crate::bus::{
+    Bus, BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, PublishError, RedriveError,
+    SubscribeError, SubscribeOptions, SubscriptionId,
+};
+use crate::delivery::{DeadLetterId, DeadLetterStore};
+use crate::event::{Event, EventLimits, types};
+use crate::handler::{Context, Failure, Handler, Native};
+use crate::outcome::{HandlerName, Receipt, Report};
+use crate::pattern::Pattern;
+use crate::plugin::{
+    Inspection, LaunchError, LoadError, Manager, PluginConfig, PluginError, PluginSpec, PluginStatus,
+};
+use crate::sandbox::engine::Engines;
+use crate::sandbox::{Health, TickerHealth};
+
+/// A bus, a sandbox and the plugins in it. Cheap to clone; all clones are the same runtime.
+///
+/// Build it, and use it, inside a tokio runtime with time enabled; a multi-threaded one lets plugins run beside each other.
+/// When the last clone is dropped nothing more is delivered; [`shutdown`](Self::shutdown) ends it in order.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    bus: Arc<Bus>,
+    manager: Manager,
+    engines: Arc<Engines>,
+}
+
+/// How the runtime feels.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RuntimeHealth {
+    /// The clock that stops spinning guests.
+    pub ticker: TickerHealth,
+    /// How many instances live now.
+    pub instances: usize,
+    /// How many may live (`engine.max-instances`).
+    pub max_instances: u32,
+    /// Each plugin, by name.
+    pub plugins: Vec<(String, Health)>,
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// How many deliveries were given up because the drain deadline passed.
+    pub abandoned: usize,
+}
+
+impl Runtime {
+    /// Starts a builder with the default limits.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+
+    pub(crate) fn assemble(bus: Arc<Bus>, manager: Manager, engines: Arc<Engines>) -> Self {
+        Self { inner: Arc::new(Inner { bus, manager, engines }) }
+    }
+
+    /// Gives an event to every handler subscribed to its type and waits for what becomes of it: exactly one attempt a
+    /// handler, all on this task. One that fails stops no other and is not tried again; the outcome says how it went.
+    ///
+    /// # Errors
+    /// When nobody got the event: it breaks a limit, has a type of the host's, has come too many hops, or the runtime is
+    /// shutting down.
+    ///
+    /// # Cancellation
+    /// Dropping the future throws away the instances that are at work on the event, which is held against nobody. Handlers
+    /// that were done stay done.
+    pub async fn publish(&self, event: Event) -> Result<Report, PublishError> {
+        self.inner.bus.publish(event, None).await
+    }
+
+    /// [`publish`](Self::publish), with an end to every attempt that is still going on after `limit`.
+    ///
+    /// # Errors
+    /// As `publish`.
+    pub async fn publish_within(&self, event: Event, limit: Duration) -> Result<Report, PublishError> {
+        self.inner.bus.publish(event, Some(Instant::now() + limit)).await
+    }
+
+    /// Puts an event into the queue of every handler subscribed to its type, and waits for no handler. Where a queue is
+    /// full and its policy is to block, waits for room for as long as `events.publish-timeout` says (30 s).
+    ///
+    /// # Errors
+    /// As `publish`. A queue that did not take the event is no error: the receipt names it.
+    ///
+    /// # Cancellation
+    /// Queues that have taken the event keep it.
+    pub async fn publish_async(&self, event: Event) -> Result<Receipt, PublishError> {
+        self.inner.bus.publish_async(event, None).await
+    }
+
+    /// [`publish_async`](Self::publish_async), with another limit to the wait for room.
+    ///
+    /// # Errors
+    /// As `publish_async`.
+    pub async fn publish_async_within(&self, event: Event, limit: Duration) -> Result<Receipt, PublishError> {
+        self.inner.bus.publish_async(event, Some(Instant::now() + limit)).await
+    }
+
+    /// Subscribes a closure to a pattern, with the default options: one event at a time, 30 s each.
+    ///
+    /// # Errors
+    /// When the pattern is none, or another handler has this name.
+    pub fn subscribe<F, Fut>(&self, pattern: &str, name: &str, handler: F) -> Result<SubscriptionId, SubscribeError>
+    where
+        F: Fn(Context) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let ids = self.subscribe_with(&[pattern], name, SubscribeOptions::default(), handler)?;
+        ids.first().copied().ok_or_else(|| SubscribeError::NoPattern { handler: name.to_owned() })
+    }
+
+    /// Subscribes a closure to several patterns. An event that matches several of them is handled once.
+    ///
+    /// # Errors
+    /// As `subscribe`, and when there is no pattern or one comes twice. Then none of them is subscribed.
+    pub fn subscribe_with<F, Fut>(
+        &self,
+        patterns: &[&str],
+        name: &str,
+        options: SubscribeOptions,
+        handler: F,
+    ) -> Result<Vec<SubscriptionId>, SubscribeError>
+    where
+        F: Fn(Context) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let limits = self.inner.bus.outbox_limits().clone();
+        let native = Native::new(HandlerName::native(name), limits, options.concurrency, handler);
+        self.subscribe_handler(patterns, name, options, Arc::new(native))
+    }
+
+    /// Subscribes a [`Handler`] of your own. The same `Arc` may be subscribed again, with the same name, to more patterns;
+    /// the options are those of the first time.
+    ///
+    /// # Errors
+    /// As `subscribe_with`; `AlreadyExists` when it has one of the patterns.
+    pub fn subscribe_handler(
+        &self,
+        patterns: &[&str],
+        name: &str,
+        options: SubscribeOptions,
+        handler: Arc<dyn Handler>,
+    ) -> Result<Vec<SubscriptionId>, SubscribeError> {
+        let patterns = patterns.iter().map(|pattern| pattern.parse()).collect::<Result<Vec<Pattern>, _>>()?;
+        self.inner.bus.subscribe(&patterns, &HandlerName::native(name), &handler, &options)
+    }
+
+    /// Ends a subscription; in force from the next publish on. What its queue holds is still delivered.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn unsubscribe(&self, id: SubscriptionId) -> Result<(), SubscribeError> {
+        self.inner.bus.unsubscribe(id)
+    }
+
+    /// Ends the subscription of a native handler to a pattern.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn unsubscribe_pattern(&self, pattern: &str, name: &str) -> Result<(), SubscribeError> {
+        self.inner.bus.unsubscribe_pattern(&pattern.parse()?, &HandlerName::native(name))
+    }
+
+    /// Adds a filter at the end of the chain. It is asked about every event that is published from now on.
+    pub fn add_filter(&self, name: &str, options: FilterOptions, filter: impl Filter) -> FilterId {
+        self.inner.bus.add_filter(Arc::from(name), Arc::new(filter), options)
+    }
+
+    /// Removes a filter.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub fn remove_filter(&self, id: FilterId) -> Result<(), FilterError> {
+        self.inner.bus.remove_filter(id)
+    }
+
+    /// Loads a plugin: reads, checks, compiles and describes it. It takes no events before [`start`](Self::start).
+    ///
+    /// # Errors
+    /// When the file is no plugin, or what it or the spec says can't be; nothing is left of it.
+    pub async fn load(&self, spec: PluginSpec) -> Result<PluginStatus, LoadError> {
+        self.inner.manager.load(spec).await
+    }
+
+    /// Everything that [`load`](Self::load) would find out, without loading.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub async fn inspect(&self, spec: PluginSpec) -> Result<Inspection, LoadError> {
+        self.inner.manager.inspect(spec).await
+    }
+
+    /// Loads and starts plugins, each after those it depends on. All are checked before the first one starts; all run in
+    /// the end or, on an error, none of them.
+    ///
+    /// # Errors
+    /// With all that is wrong with the files, or with the first plugin that did not start.
+    pub async fn launch(&self, specs: Vec<PluginSpec>) -> Result<(), LaunchError> {
+        self.inner.manager.launch(specs).await
+    }
+
+    /// Everything that would stop a [`launch`](Self::launch) before the first plugin starts.
+    ///
+    /// # Errors
+    /// With all that is wrong.
+    pub async fn check(&self, specs: Vec<PluginSpec>) -> Result<Vec<Inspection>, LaunchError> {
+        self.inner.manager.check(specs).await
+    }
+
+    /// Starts a loaded, stopped or failed plugin: `start` is called in its instances, then it takes events.
+    ///
+    /// # Errors
+    /// When it is started, a dependency is not, or its `start` fails.
+    pub async fn start(&self, plugin: &str) -> Result<(), PluginError> {
+        self.inner.manager.start(plugin).await
+    }
+
+    /// Stops a plugin. No delivery to it begins after this has returned; those that ran have ended.
+    ///
+    /// # Errors
+    /// When it is not started, or others that are depend on it.
+    pub async fn stop(&self, plugin: &str) -> Result<(), PluginError> {
+        self.inner.manager.stop(plugin).await
+    }
+
+    /// Stops a plugin if it runs, and forgets it.
+    ///
+    /// # Errors
+    /// When it is not known, or others that are started depend on it.
+    pub async fn unload(&self, plugin: &str) -> Result<(), PluginError> {
+        self.inner.manager.unload(plugin).await
+    }
+
+    /// Gives a plugin another config. A started one gets fresh instances, which take over once they have started; the ones
+    /// before them are stopped then. Publishes `config.changed` with the keys that changed, which are returned.
+    ///
+    /// # Errors
+    /// When the plugin does not start with it; it goes on as it was then.
+    pub async fn reconfigure(&self, plugin: &str, config: PluginConfig) -> Result<Vec<String>, PluginError> {
+        self.inner.manager.reconfigure(plugin, config).await
+    }
+
+    /// What is known of a plugin.
+    pub fn plugin(&self, name: &str) -> Option<PluginStatus> {
+        self.inner.manager.status(name)
+    }
+
+    /// What is known of all plugins, by name.
+    pub fn plugins(&self) -> Vec<PluginStatus> {
+        self.inner.manager.statuses()
+    }
+
+    /// Asks a plugin for its health. A busy one is not asked, and not unhealthy.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub async fn plugin_health(&self, plugin: &str) -> Result<Health, PluginError> {
+        self.inner.manager.health(plugin).await
+    }
+
+    /// Asks the sandbox and every plugin for their health.
+    pub async fn health(&self) -> RuntimeHealth {
+        let mut plugins = Vec::new();
+        for status in self.plugins() {
+            // One that was unloaded meanwhile has no health.
+            if let Ok(health) = self.plugin_health(&status.name).await {
+                plugins.push((status.name, health));
+            }
+        }
+        RuntimeHealth {
+            ticker: self.inner.engines.ticker_health(),
+            instances: self.inner.engines.live_instances(),
+            max_instances: self.inner.engines.max_instances(),
+            plugins,
+        }
+    }
+
+    /// What could not be delivered.
+    pub fn dead_letters(&self) -> &Arc<dyn DeadLetterStore> {
+        self.inner.bus.dead_letters()
+    }
+
+    /// Sends a dead letter again: the same event, to the same handler only.
+    ///
+    /// # Errors
+    /// When it is not there, or its handler does not take it; it stays a dead letter then.
+    pub fn redrive(&self, id: DeadLetterId) -> Result<(), RedriveError> {
+        self.inner.bus.redrive(id)
+    }
+
+    /// What went over the bus so far.
+    pub fn stats(&self) -> BusStats {
+        self.inner.bus.stats()
+    }
+
+    /// How the attempts at each subscribed handler ended so far, by name.
+    pub fn handler_stats(&self) -> Vec<HandlerStats> {
+        self.inner.bus.handler_stats()
+    }
+
+    /// The limits of events that this runtime was built with.
+    pub fn event_limits(&self) -> &EventLimits {
+        self.inner.bus.event_limits()
+    }
+
+    /// Returns when nothing is queued, running or waiting for a retry, and nothing will follow by itself.
+    pub async fn quiet(&self) {
+        self.inner.bus.quiet().await;
+    }
+
+    /// Ends the runtime in order: takes no more events, publishes `system.shutdown`, finishes what is queued until the
+    /// limit, then stops the plugins. What could not be finished is counted and logged.
+    pub async fn shutdown(&self, limit: Duration) -> Drained {
+        let deadline = Instant::now() + limit;
+        self.inner.bus.close();
+        self.inner.bus.publish_host(types::SYSTEM_SHUTDOWN, &serde_json::json!({}), None).await;
+        let mut abandoned = self.inner.bus.drain(deadline).await;
+        self.inner.manager.shut_down().await;
+        // What plugins published in `stop`, to native handlers and to those that stopped later.
+        abandoned += self.inner.bus.drain(deadline).await;
+        Drained { abandoned }
+    }
+
+    /// Publishes `system.startup`; call it when all plugins have started and events are about to come.
+    pub async fn announce(&self) {
+        self.inner.bus.publish_host(types::SYSTEM_STARTUP, &serde_json::json!({}), None).await;
+    }
+
+    pub(crate) fn tokio() -> Option<TokioHandle> {
+        TokioHandle::try_current().ok()
+    }
+}

@@ -1,0 +1,97 @@
+//! What every instance of a plugin is made from: lives as long as the plugin has this version and config.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+
+use crate::handler::{Fault, OutboxLimits};
+use crate::limits::Limits;
+use crate::outcome::Class;
+use crate::plugin::grants::{FsMode, Grants};
+use crate::sandbox::component::Exports;
+use crate::sandbox::engine::Engines;
+use crate::sandbox::host::GuestSubscriptions;
+use crate::sandbox::log::{GuestLog, GuestStream};
+use crate::sandbox::state::HostState;
+
+/// How long an instance lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// From the plugin's start to its stop, or to a fault; keeps its memory between events.
+    #[default]
+    Persistent,
+    /// For one event: nothing of an event is left for the next.
+    PerEvent,
+}
+
+/// The recipe for an instance.
+pub(crate) struct Blueprint {
+    pub(crate) name: Arc<str>,
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) pre: InstancePre<HostState>,
+    pub(crate) exports: Exports,
+    pub(crate) isolation: Isolation,
+    /// How many instances there may be at a time.
+    pub(crate) concurrency: usize,
+    /// How many handlers its `describe` names.
+    pub(crate) handlers: usize,
+    pub(crate) limits: Limits,
+    pub(crate) grants: Grants,
+    /// The table that `start` gets, as JSON.
+    pub(crate) config: String,
+    pub(crate) log: Arc<GuestLog>,
+    pub(crate) outbox: Arc<OutboxLimits>,
+    pub(crate) subscriptions: Arc<dyn GuestSubscriptions>,
+}
+
+impl Blueprint {
+    /// A store with all limits set, for one instance.
+    pub(super) fn store(self: &Arc<Self>, deadline: Instant) -> Result<Store<HostState>, Fault> {
+        let stderr = GuestStream::stderr(self.log.clone());
+        let wasi = self.wasi(&stderr)?;
+        let state = HostState::new(self.clone(), wasi, stderr, deadline);
+        let mut store = Store::new(self.pre.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(self.limits.hostcall_bytes);
+        store.set_max_component_handles(self.limits.handles);
+        store.epoch_deadline_callback(|context| {
+            // Ends a call that is over its time; lets everyone else on this thread have a turn otherwise.
+            if Instant::now() >= context.data().call.deadline {
+                return Ok(wasmtime::UpdateDeadline::Interrupt);
+            }
+            Ok(wasmtime::UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        Ok(store)
+    }
+
+    /// WASI with nothing in it but what is granted: no stdin, no arguments, no sockets, no name look-up.
+    fn wasi(&self, stderr: &GuestStream) -> Result<WasiCtx, Fault> {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(GuestStream::stdout(self.log.clone()))
+            .stderr(stderr.clone())
+            .max_random_size(self.limits.random_bytes)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        for name in &self.grants.env {
+            if let Ok(value) = std::env::var(name) {
+                wasi.env(name, value);
+            }
+        }
+        for grant in &self.grants.fs {
+            let perms = match grant.mode {
+                FsMode::Read => FsPerms::ReadOnly,
+                FsMode::Write => FsPerms::ReadWrite,
+            };
+            wasi.preopened_dir(&grant.host, &grant.guest, perms).map_err(|error| {
+                let host = grant.host.display();
+                let message = format!("{}: the granted directory {host} can't be opened: {error:#}", self.name);
+                Fault::new(Class::Unavailable, message)
+            })?;
+        }
+        Ok(wasi.build())
+    }
+}

@@ -1,0 +1,160 @@
+//! From bytes to a component that can be instantiated: checked, compiled, linked. Lives as long as the plugin.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+
+use crate::limits::Limits;
+use crate::plugin::grants::{Ask, Grants};
+use crate::sandbox::bindings::{bus, context, filter, handler, logging, plugin, types};
+use crate::sandbox::error::ComponentError;
+use crate::sandbox::file::check_bytes;
+use crate::sandbox::interface::{Interface, check_version};
+use crate::sandbox::state::HostState;
+
+/// A component, ready to be instantiated.
+pub(crate) struct Compiled {
+    pub(crate) pre: InstancePre<HostState>,
+    pub(crate) exports: Exports,
+    pub(crate) digest: String,
+    pub(crate) size: usize,
+    pub(crate) imports: Vec<String>,
+}
+
+/// Where the functions are that we call; which ones there are tells the world.
+#[derive(Clone)]
+pub(crate) enum Exports {
+    Event { plugin: Arc<plugin::GuestIndices>, handler: Arc<handler::GuestIndices> },
+    Filter { plugin: Arc<plugin::GuestIndices>, filter: Arc<filter::GuestIndices> },
+}
+
+/// What a plugin is for, by the world it was built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginKind {
+    /// It handles events: `event-plugin`.
+    Event,
+    /// It decides which events go on: `filter-plugin`.
+    Filter,
+}
+
+impl std::fmt::Display for PluginKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            PluginKind::Event => "event-plugin",
+            PluginKind::Filter => "filter-plugin",
+        })
+    }
+}
+
+impl Exports {
+    pub(crate) fn kind(&self) -> PluginKind {
+        match self {
+            Exports::Event { .. } => PluginKind::Event,
+            Exports::Filter { .. } => PluginKind::Filter,
+        }
+    }
+}
+
+/// The SHA-256 of a component's bytes as `sha256:` and hex digits, as in `digest = "sha256:..."`.
+pub fn digest_of(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().fold(String::from("sha256:"), |text, byte| format!("{text}{byte:02x}"))
+}
+
+impl Compiled {
+    /// Checks, compiles and links a component. Takes as long as the compiler does: call it where blocking is allowed.
+    pub(crate) fn new(engine: &Engine, bytes: &[u8], grants: &Grants, limits: &Limits) -> Result<Self, ComponentError> {
+        check_bytes(bytes)?;
+        let digest = digest_of(bytes);
+        // `from_binary`, not `new`: text must not be taken for a component (H34), nor an artifact be executed (H37).
+        let component = Component::from_binary(engine, bytes)
+            .map_err(|error| ComponentError::Invalid(format!("{:#}", error.root_cause())))?;
+        let imports = check_imports(&component, engine, grants)?;
+        let kind = world_of(&component, engine)?;
+        check_resources(&component, limits)?;
+        let pre = linker(engine)
+            .and_then(|linker| linker.instantiate_pre(&component))
+            .map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
+        let exports = exports(&pre, kind).map_err(|error| ComponentError::WrongWorld(format!("{error:#}")))?;
+        Ok(Self { pre, exports, digest, size: bytes.len(), imports })
+    }
+}
+
+/// Everything that guests may import. Linked whole: what a guest may do with it is decided by its context.
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    context::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    bus::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    Ok(linker)
+}
+
+/// Names what is imported, and refuses by name what can't be given.
+fn check_imports(component: &Component, engine: &Engine, grants: &Grants) -> Result<Vec<String>, ComponentError> {
+    let ty = component.component_type();
+    let mut imports = Vec::new();
+    for (name, _) in ty.imports(engine) {
+        check_version(name)?;
+        grants
+            .allows(Ask::Import(name))
+            .map_err(|why| ComponentError::NotGranted { interface: name.to_owned(), why })?;
+        if !Interface::is_offered(name) {
+            return Err(ComponentError::UnknownImport(name.to_owned()));
+        }
+        imports.push(name.to_owned());
+    }
+    Ok(imports)
+}
+
+fn world_of(component: &Component, engine: &Engine) -> Result<PluginKind, ComponentError> {
+    let ty = component.component_type();
+    let mut exported = Vec::new();
+    for (name, item) in ty.exports(engine) {
+        check_version(name)?;
+        if matches!(item.ty, ComponentItem::ComponentInstance(_)) {
+            exported.push(name.to_owned());
+        }
+    }
+    let has = |interface| exported.iter().any(|name| Interface::is_ours(name, interface));
+    match (has("plugin"), has("handler"), has("filter")) {
+        (true, true, _) => Ok(PluginKind::Event),
+        (true, false, true) => Ok(PluginKind::Filter),
+        (false, false, false) => Err(ComponentError::WrongWorld(match exported.as_slice() {
+            [] => "it exports no interface".to_owned(),
+            names => format!("it exports {}", names.join(", ")),
+        })),
+        (true, false, false) => Err(ComponentError::WrongWorld("it exports `plugin`, but no `handler` or `filter`".into())),
+        (false, _, _) => Err(ComponentError::WrongWorld("it exports no `plugin`".into())),
+    }
+}
+
+/// H13: what an instance needs from its first moment must fit its limits.
+fn check_resources(component: &Component, limits: &Limits) -> Result<(), ComponentError> {
+    // `None` when the component imports modules or instances that decide it; the limiter sees to those.
+    let Some(needed) = component.resources_required() else { return Ok(()) };
+    let memory = needed.max_initial_memory_size.unwrap_or(0);
+    let too_much = |what, needed: u64, limit: usize, key| {
+        (needed > limit as u64).then_some(ComponentError::TooLarge { what, needed, limit: limit as u64, key })
+    };
+    let excess = too_much("bytes of initial memory", memory, limits.memory, "plugin.limits.memory")
+        .or_else(|| too_much("memories", u64::from(needed.num_memories), limits.memories, "plugin.limits.memories"))
+        .or_else(|| too_much("tables", u64::from(needed.num_tables), limits.tables, "plugin.limits.tables"))
+        .or_else(|| {
+            let elements = needed.max_initial_table_size.unwrap_or(0);
+            too_much("table elements", elements, limits.table_elements, "plugin.limits.table-elements")
+        });
+    excess.map_or(Ok(()), Err)
+}
+
+fn exports(pre: &InstancePre<HostState>, kind: PluginKind) -> wasmtime::Result<Exports> {
+    let plugin = Arc::new(plugin::GuestIndices::new(pre)?);
+    Ok(match kind {
+        PluginKind::Event => Exports::Event { plugin, handler: Arc::new(handler::GuestIndices::new(pre)?) },
+        PluginKind::Filter => Exports::Filter { plugin, filter: Arc::new(filter::GuestIndices::new(pre)?) },
+    })
+}

@@ -1,0 +1,157 @@
+//! The engines: made once, shared by all plugins.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::sandbox::epoch::{EpochTicker, Running, TickerHealth};
+
+/// The largest memory that the pool can give one instance. `limits.memory` beyond this is cut to it by wasm itself: a
+/// 32-bit memory ends here.
+const MAX_MEMORY: usize = 4 * 1024 * 1024 * 1024;
+/// How many kernel mappings one pooled instance takes at most, its fiber stack and what is mapped before it lives included;
+/// measured with the plugins of this repository, and rounded up.
+const MAPS_PER_INSTANCE: u64 = 12;
+/// Mappings left to the rest of the process.
+const MAPS_RESERVED: u64 = 4096;
+/// Linux's default, for when the kernel does not say.
+const DEFAULT_MAX_MAP_COUNT: u64 = 65_530;
+/// What the host may need of a fiber's stack when a guest calls it at the brim of its own.
+const HOST_STACK: usize = 1024 * 1024;
+
+/// What the engines are built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// How much stack a guest may use: 512 KiB. A call that needs more ends as `stack-overflow`. The same for all plugins,
+    /// since it is built into the engine.
+    pub wasm_stack: usize,
+    /// How many instances may live at a time; `None`: what `vm.max_map_count` allows. One more is refused with a message
+    /// that says so.
+    pub max_instances: Option<u32>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { wasm_stack: 512 * 1024, max_instances: None }
+    }
+}
+
+/// Why the engines could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the sandbox could not be set up: {0}")]
+pub struct EngineError(String);
+
+/// One engine for plugins that are not metered, one for those that are (fuel is compiled in), and the clock of both.
+pub(crate) struct Engines {
+    plain: Engine,
+    metered: OnceLock<Engine>,
+    options: EngineOptions,
+    max_instances: u32,
+    live: Arc<Semaphore>,
+    ticker: EpochTicker,
+    ticked: Arc<OnceLock<wasmtime::EngineWeak>>,
+}
+
+impl Engines {
+    pub(crate) fn new(options: EngineOptions) -> Result<Self, EngineError> {
+        let max_instances = options.max_instances.unwrap_or_else(instances_by_map_count).max(1);
+        let plain = engine(options, max_instances, false)?;
+        let ticked: Arc<OnceLock<wasmtime::EngineWeak>> = Arc::default();
+        let (weak, metered) = (plain.weak(), ticked.clone());
+        let ticker = EpochTicker::start(move || {
+            for engine in [weak.upgrade(), metered.get().and_then(wasmtime::EngineWeak::upgrade)].into_iter().flatten() {
+                engine.increment_epoch();
+            }
+        });
+        let ticker = ticker.map_err(|error| EngineError(format!("no thread for the epoch ticker: {error}")))?;
+        let live = Arc::new(Semaphore::new(max_instances as usize));
+        Ok(Self { plain, metered: OnceLock::new(), options, max_instances, live, ticker, ticked })
+    }
+
+    /// The engine for a plugin with or without a limit on fuel.
+    pub(crate) fn engine(&self, metered: bool) -> Result<&Engine, EngineError> {
+        if !metered {
+            return Ok(&self.plain);
+        }
+        if let Some(engine) = self.metered.get() {
+            return Ok(engine);
+        }
+        let engine = engine(self.options, self.max_instances, true)?;
+        let engine = self.metered.get_or_init(|| engine);
+        let _ = self.ticked.set(engine.weak());
+        Ok(engine)
+    }
+
+    /// Room for one more instance, given back when the permit is dropped; an error names the cap.
+    pub(crate) fn admit_instance(&self) -> Result<OwnedSemaphorePermit, String> {
+        self.live.clone().try_acquire_owned().map_err(|_| {
+            format!(
+                "{} instances live already, and no more fit (engine.max-instances; by default what the kernel's \
+                 vm.max_map_count allows)",
+                self.max_instances
+            )
+        })
+    }
+
+    /// Says that a call runs, so that the epochs tick.
+    pub(crate) fn enter(&self) -> Running<'_> {
+        self.ticker.enter()
+    }
+
+    pub(crate) fn ticker_health(&self) -> TickerHealth {
+        self.ticker.health()
+    }
+
+    pub(crate) fn live_instances(&self) -> usize {
+        (self.max_instances as usize).saturating_sub(self.live.available_permits())
+    }
+
+    pub(crate) fn max_instances(&self) -> u32 {
+        self.max_instances
+    }
+}
+
+fn engine(options: EngineOptions, instances: u32, metered: bool) -> Result<Engine, EngineError> {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .consume_fuel(metered)
+        .wasm_component_model(true)
+        .max_wasm_stack(options.wasm_stack)
+        .async_stack_size(options.wasm_stack + HOST_STACK)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
+    Engine::new(&config).map_err(|error| {
+        EngineError(format!(
+            "{error:#} (room for {instances} instances was asked for; engine.max-instances sets another number)"
+        ))
+    })
+}
+
+/// A component built by a common toolchain has up to four core instances, one memory and two tables; ones with more take
+/// the room of several.
+fn pool(instances: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(4))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(2))
+        .total_gc_heaps(instances)
+        .total_stacks(instances)
+        .max_component_instance_size(4 * 1024 * 1024)
+        .max_core_instance_size(4 * 1024 * 1024)
+        .max_memory_size(MAX_MEMORY)
+        .table_elements(100_000)
+        .max_tables_per_module(64)
+        .max_memories_per_module(16);
+    pool
+}
+
+fn instances_by_map_count() -> u32 {
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
+    let maps = text.trim().parse().unwrap_or(DEFAULT_MAX_MAP_COUNT);
+    let instances = maps.saturating_sub(MAPS_RESERVED) / MAPS_PER_INSTANCE;
+    // Beyond this the address space, not the mappings, would be the limit.
+    u32::try_from(instances.min(10_000)).unwrap_or(10_000)
+}

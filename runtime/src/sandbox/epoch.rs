@@ -1,0 +1,235 @@
+//! The clock that stops a guest which spins (S2, S3).
+//!
+//! Every tick, each store that runs notices that its epoch deadline has passed; its callback then looks at the call's real
+//! deadline and ends the call or yields to tokio. An OS thread ticks, so that no busy executor can hold it up; a second
+//! one watches the first and replaces it when it has died or hangs.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How far apart ticks are: how late an epoch can end a call, and how long a spinner keeps a worker thread.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+/// The ticker sleeps after this long without a call.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often the watchdog looks. A ticker that has not ticked in between is replaced.
+const WATCH: Duration = Duration::from_millis(100);
+
+/// What a tick does; in a runtime it increments the epoch of its engines.
+type OnTick = dyn Fn() + Send + Sync;
+
+/// The ticker and its watchdog; both end when this is dropped.
+pub(crate) struct EpochTicker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    on_tick: Box<OnTick>,
+    /// Calls in flight, and so whether the ticker may sleep.
+    running: AtomicUsize,
+    /// Whether the ticker sleeps, or is about to.
+    parked: AtomicBool,
+    heartbeat: AtomicU64,
+    replaced: AtomicU64,
+    control: Mutex<Control>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Control {
+    /// The ticker in office; one with another number resigns.
+    generation: u64,
+    ended: bool,
+}
+
+/// What the ticker has been doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TickerHealth {
+    /// How many times a ticker had to be replaced; 0 in a healthy process.
+    pub replaced: u64,
+    /// Calls into guests that run now.
+    pub running_calls: usize,
+}
+
+/// Counts one call as running until it is dropped.
+pub(crate) struct Running<'a>(&'a Shared);
+
+impl EpochTicker {
+    pub(crate) fn start(on_tick: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            on_tick: Box::new(on_tick),
+            running: AtomicUsize::new(0),
+            parked: AtomicBool::new(false),
+            heartbeat: AtomicU64::new(0),
+            replaced: AtomicU64::new(0),
+            control: Mutex::default(),
+            wake: Condvar::new(),
+        });
+        let ticker = Self { shared };
+        ticker.shared.spawn_ticker(0)?;
+        let watched = ticker.shared.clone();
+        thread::Builder::new().name("palisade-watchdog".into()).spawn(move || watched.watch())?;
+        Ok(ticker)
+    }
+
+    /// Says that a call runs. Costs an atomic increment and a load; wakes the ticker only when it sleeps.
+    pub(crate) fn enter(&self) -> Running<'_> {
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        // Pairs with the fence in `sleep`: either this sees `parked`, or the ticker sees the call.
+        if self.shared.parked.load(Ordering::SeqCst) {
+            self.shared.unpark();
+        }
+        Running(&self.shared)
+    }
+
+    pub(crate) fn health(&self) -> TickerHealth {
+        TickerHealth {
+            replaced: self.shared.replaced.load(Ordering::Relaxed),
+            running_calls: self.shared.running.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for EpochTicker {
+    fn drop(&mut self) {
+        self.shared.control().ended = true;
+        self.shared.unpark();
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Shared {
+    fn spawn_ticker(self: &Arc<Self>, generation: u64) -> std::io::Result<()> {
+        let shared = self.clone();
+        let name = format!("palisade-epoch-{generation}");
+        thread::Builder::new().name(name).spawn(move || shared.tick(generation)).map(drop)
+    }
+
+    fn tick(&self, generation: u64) {
+        let mut idle = Duration::ZERO;
+        while self.in_office(generation) {
+            thread::sleep(TICK);
+            (self.on_tick)();
+            self.heartbeat.fetch_add(1, Ordering::Relaxed);
+            idle = if self.running.load(Ordering::Relaxed) > 0 { Duration::ZERO } else { idle + TICK };
+            if idle >= IDLE {
+                self.sleep(generation);
+                idle = Duration::ZERO;
+            }
+        }
+    }
+
+    fn in_office(&self, generation: u64) -> bool {
+        let control = self.control();
+        !control.ended && control.generation == generation
+    }
+
+    /// Sleeps until a call wakes it.
+    fn sleep(&self, generation: u64) {
+        self.parked.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if self.running.load(Ordering::SeqCst) > 0 {
+            self.parked.store(false, Ordering::SeqCst);
+            return;
+        }
+        let mut control = self.control();
+        while self.parked.load(Ordering::SeqCst) && !control.ended && control.generation == generation {
+            control = self.wake.wait(control).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn unpark(&self) {
+        // Under the lock, or the store could fall between the sleeper's check and its wait.
+        let control = self.control();
+        self.parked.store(false, Ordering::SeqCst);
+        self.wake.notify_all();
+        drop(control);
+    }
+
+    /// The watchdog: replaces a ticker that does not tick. It sleeps when the ticker does.
+    fn watch(self: Arc<Self>) {
+        let mut seen = self.heartbeat.load(Ordering::Relaxed);
+        loop {
+            let control = self.control();
+            if control.ended {
+                return;
+            }
+            let timeout = if self.parked.load(Ordering::SeqCst) { Duration::from_secs(3600) } else { WATCH };
+            let waited = self.wake.wait_timeout(control, timeout).unwrap_or_else(PoisonError::into_inner);
+            let woken = !waited.1.timed_out();
+            drop(waited);
+            let now = self.heartbeat.load(Ordering::Relaxed);
+            if !woken && now == seen && !self.parked.load(Ordering::SeqCst) {
+                self.replace();
+            }
+            seen = now;
+        }
+    }
+
+    fn replace(self: &Arc<Self>) {
+        let mut control = self.control();
+        control.generation += 1;
+        let generation = control.generation;
+        drop(control);
+        self.replaced.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(generation, "the epoch ticker did not tick and is replaced");
+        if let Err(error) = self.spawn_ticker(generation) {
+            tracing::error!(%error, "no thread for the epoch ticker; the next watch tries again");
+        }
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// S3, H8: a ticker that dies is replaced, health tells, and ticks go on.
+    #[test]
+    fn s3_h8_a_dead_ticker_is_replaced_and_health_tells() {
+        let (ticks, ticked) = mpsc::channel();
+        let ticks = Mutex::new(ticks);
+        let died = AtomicBool::new(false);
+        let ticker = EpochTicker::start(move || {
+            if !died.swap(true, Ordering::SeqCst) {
+                panic!("the first ticker dies");
+            }
+            let _ = ticks.lock().unwrap().send(());
+        })
+        .unwrap();
+        let _running = ticker.enter();
+        ticked.recv().expect("a second ticker ticks");
+        assert_eq!(ticker.health().replaced, 1);
+        assert_eq!(ticker.health().running_calls, 1);
+    }
+
+    /// S3: it sleeps while nothing runs, and a call wakes it.
+    #[test]
+    fn s3_the_ticker_sleeps_while_nothing_runs_and_a_call_wakes_it() {
+        let (ticks, ticked) = mpsc::channel();
+        let ticks = Mutex::new(ticks);
+        let ticker = EpochTicker::start(move || {
+            let _ = ticks.lock().unwrap().send(());
+        })
+        .unwrap();
+        while !ticker.shared.parked.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        while ticked.try_recv().is_ok() {}
+        let _running = ticker.enter();
+        ticked.recv().expect("it ticks again");
+        assert_eq!(ticker.health().replaced, 0);
+    }
+}

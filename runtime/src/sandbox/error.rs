@@ -1,0 +1,83 @@
+//! Why a file is no plugin.
+
+/// Why a component can't be loaded. Each message says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComponentError {
+    /// The file has no bytes.
+    #[error("the file is empty; build the plugin again")]
+    Empty,
+    /// The file is text, WebAssembly text or not.
+    #[error("{0}")]
+    Text(&'static str),
+    /// The file is for another machine than ours.
+    #[error("{0}")]
+    Foreign(&'static str),
+    /// The file is core WebAssembly, not a component.
+    #[error(
+        "this is a core module, not a component: build it for wasm32-wasip2, or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// The file ends too early.
+    #[error("the component is cut off after {bytes} bytes: copy or build it again ({detail})")]
+    Truncated {
+        /// How long the file is.
+        bytes: usize,
+        /// What was being read.
+        detail: String,
+    },
+    /// The file is a component by its first bytes, but not by the rest.
+    #[error("the component is not valid: {0}; build it again, with wasm features that wasmtime 48 has")]
+    Invalid(String),
+    /// The component is larger than may be compiled.
+    #[error("the component is larger than {limit} bytes (engine.max-component); strip it, or raise the limit")]
+    FileTooLarge {
+        /// The limit in force.
+        limit: u64,
+    },
+    /// The component is of another world than ours.
+    #[error(
+        "this component is no Palisade plugin: {0}; a plugin targets the world event-plugin or filter-plugin of \
+         palisade:plugin@0.1.0"
+    )]
+    WrongWorld(String),
+    /// The component is built for another version of the contract.
+    #[error(
+        "built for palisade:plugin@{wanted} ({interface}), this runtime offers {offered}: build it with the matching SDK, \
+         or run a newer Palisade"
+    )]
+    Version {
+        /// The interface that says so.
+        interface: String,
+        /// Its version.
+        wanted: String,
+        /// Ours.
+        offered: &'static str,
+    },
+    /// The component imports what only a grant gives.
+    #[error("it imports {interface}: {why}; build the plugin without it")]
+    NotGranted {
+        /// The interface.
+        interface: String,
+        /// What is lacking.
+        why: String,
+    },
+    /// The component imports what nobody offers.
+    #[error("it imports {0}, which Palisade does not offer; build the plugin without it")]
+    UnknownImport(String),
+    /// The component imports something of a known name with another type.
+    #[error("it can't be linked: {0}; build it with the SDK of this version")]
+    Unlinkable(String),
+    /// The component needs more from its first moment than it may have.
+    #[error("it needs {needed} {what}; the limit is {limit} ({key})")]
+    TooLarge {
+        /// Of what.
+        what: &'static str,
+        /// How much.
+        needed: u64,
+        /// The limit in force.
+        limit: u64,
+        /// The key that sets it.
+        key: &'static str,
+    },
+}

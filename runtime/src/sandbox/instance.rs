@@ -1,0 +1,213 @@
+//! One instance, and the calls into it.
+//!
+//! A call takes the instance and gives it back when all went well. After a trap, a timeout or a dropped future it is
+//! gone, store and all: a poisoned instance can't be entered again because nobody has it (S5).
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, error::Elapsed, timeout_at};
+use wasmtime::Store;
+
+use crate::event::Event;
+use crate::handler::{Delivery, Fault, Outbox};
+use crate::outcome::Class;
+use crate::plugin::PluginInfo;
+use crate::sandbox::bindings::{self, cut, filter, handler, lift_failure, lift_info, lower, plugin, types};
+use crate::sandbox::blueprint::Blueprint;
+use crate::sandbox::component::Exports;
+use crate::sandbox::fault::classify;
+use crate::sandbox::state::{HostState, Phase};
+
+/// A live instance.
+pub(super) struct Instance {
+    store: Store<HostState>,
+    plugin: plugin::Guest,
+    work: Work,
+    /// Its place among the instances that may live.
+    _permit: OwnedSemaphorePermit,
+}
+
+enum Work {
+    Handler(handler::Guest),
+    Filter(filter::Guest),
+}
+
+/// A call that went well.
+pub(super) struct Done<T> {
+    pub(super) instance: Instance,
+    pub(super) value: T,
+    /// What the guest published, to be released if the value says so.
+    pub(super) outbox: Vec<Event>,
+    pub(super) fuel: Option<u64>,
+}
+
+/// A call that did not; the instance is gone.
+pub(super) struct Failed {
+    pub(super) fault: Fault,
+    pub(super) fuel: Option<u64>,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self { fault, fuel: None }
+    }
+}
+
+impl Instance {
+    /// Makes one, its core start functions run under the deadline like any call.
+    pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Instant) -> Result<Self, Failed> {
+        let engines = blueprint.engines.clone();
+        let permit = engines.admit_instance().map_err(|why| {
+            Fault::new(Class::Overloaded, format!("{} got no instance: {why}", blueprint.name))
+        })?;
+        let mut store = blueprint.store(deadline)?;
+        arm(&mut store, Phase::Instantiate, None, deadline)?;
+        let _running = engines.enter();
+        let instantiated = timeout_at(deadline, blueprint.pre.instantiate_async(&mut store)).await;
+        let instance = settle(&mut store, instantiated)?;
+        let guests = match &blueprint.exports {
+            Exports::Event { plugin, handler } => plugin.load(&mut store, &instance).and_then(|plugin| {
+                Ok((plugin, Work::Handler(handler.load(&mut store, &instance)?)))
+            }),
+            Exports::Filter { plugin, filter } => plugin
+                .load(&mut store, &instance)
+                .and_then(|plugin| Ok((plugin, Work::Filter(filter.load(&mut store, &instance)?)))),
+        };
+        let (plugin, work) = guests.map_err(|error| Failed::from(classify(&error, store.data())))?;
+        Ok(Self { store, plugin, work, _permit: permit })
+    }
+
+    pub(super) async fn describe(mut self, deadline: Instant) -> Result<PluginInfo, Failed> {
+        let guest = self.plugin.clone();
+        let made_of = self.arm(Phase::Describe, None, deadline)?;
+        let _running = made_of.engines.enter();
+        let answer = timeout_at(deadline, guest.call_describe(&mut self.store)).await;
+        settle(&mut self.store, answer).map(lift_info)
+    }
+
+    /// Calls `start`; an error text of the guest's is a fault of class `unavailable`.
+    pub(super) async fn start(mut self, deadline: Instant) -> Result<Done<()>, Failed> {
+        let guest = self.plugin.clone();
+        let made_of = self.arm(Phase::Start, None, deadline)?;
+        let _running = made_of.engines.enter();
+        let answer = timeout_at(deadline, guest.call_start(&mut self.store, &made_of.config)).await;
+        match settle(&mut self.store, answer)? {
+            Ok(()) => Ok(self.done(())),
+            Err(text) => {
+                let message = format!("start of {} failed: {}", made_of.name, cut(text));
+                Err(Fault::new(Class::Unavailable, message).into())
+            }
+        }
+    }
+
+    pub(super) async fn stop(mut self, deadline: Instant) -> Result<Done<()>, Failed> {
+        let guest = self.plugin.clone();
+        let made_of = self.arm(Phase::Stop, None, deadline)?;
+        let _running = made_of.engines.enter();
+        let answer = timeout_at(deadline, guest.call_stop(&mut self.store)).await;
+        settle(&mut self.store, answer)?;
+        Ok(self.done(()))
+    }
+
+    /// Asks the guest for its health.
+    pub(super) async fn health(mut self, deadline: Instant) -> Result<Done<Result<(), String>>, Failed> {
+        let guest = self.plugin.clone();
+        let made_of = self.arm(Phase::Health, None, deadline)?;
+        let _running = made_of.engines.enter();
+        let answer = timeout_at(deadline, guest.call_health(&mut self.store)).await;
+        let health = settle(&mut self.store, answer)?.map_err(cut);
+        Ok(self.done(health))
+    }
+
+    /// Gives the guest one event; the value is its own verdict.
+    pub(super) async fn handle(
+        mut self,
+        handler: u32,
+        delivery: Delivery,
+    ) -> Result<Done<Result<(), Fault>>, Failed> {
+        let Work::Handler(guest) = &self.work else { return Err(self.not_made_for("handle")) };
+        let guest = guest.clone();
+        let Delivery { event, attempt, deadline, replayed } = delivery;
+        let made_of = self.arm(Phase::Handle, Some(event.clone()), deadline)?;
+        let time_left = deadline.saturating_duration_since(Instant::now()).as_millis();
+        let time_left_ms = u32::try_from(time_left).unwrap_or(u32::MAX);
+        let told = types::Delivery { attempt, time_left_ms, replayed };
+        let _running = made_of.engines.enter();
+        let answer = timeout_at(deadline, guest.call_handle(&mut self.store, handler, lower(&event), told)).await;
+        let verdict = settle(&mut self.store, answer)?.map_err(lift_failure);
+        Ok(self.done(verdict))
+    }
+
+    /// Asks a filter about one event.
+    pub(super) async fn accepts(mut self, event: &Event, deadline: Instant) -> Result<Done<bool>, Failed> {
+        let Work::Filter(guest) = &self.work else { return Err(self.not_made_for("accepts")) };
+        let guest = guest.clone();
+        let made_of = self.arm(Phase::Accepts, Some(event.clone()), deadline)?;
+        let _running = made_of.engines.enter();
+        let answer = timeout_at(deadline, guest.call_accepts(&mut self.store, bindings::lower(event))).await;
+        let accepted = settle(&mut self.store, answer)?;
+        Ok(self.done(accepted))
+    }
+
+    /// How many bytes all its memories have.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().limiter.memory()
+    }
+
+    /// Sets deadline and fuel anew (S2) and clears what the last call left.
+    fn arm(&mut self, phase: Phase, event: Option<Event>, deadline: Instant) -> Result<Arc<Blueprint>, Failed> {
+        arm(&mut self.store, phase, event, deadline)?;
+        Ok(self.store.data().blueprint.clone())
+    }
+
+    fn done<T>(mut self, value: T) -> Done<T> {
+        let call = &mut self.store.data_mut().call;
+        call.event = None;
+        let outbox = std::mem::take(&mut call.outbox).events;
+        let fuel = fuel_used(&self.store);
+        Done { instance: self, value, outbox, fuel }
+    }
+
+    fn not_made_for(&self, what: &str) -> Failed {
+        let message = format!("{} is of the world that does not export `{what}`", self.store.data().plugin());
+        Fault::new(Class::Unavailable, message).into()
+    }
+}
+
+fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadline: Instant) -> Result<(), Failed> {
+    store.set_epoch_deadline(1);
+    if let Some(fuel) = store.data().limits().fuel {
+        let set = store.set_fuel(fuel);
+        set.map_err(|error| Failed::from(classify(&error, store.data())))?;
+    }
+    let state = store.data_mut();
+    state.limiter.arm();
+    let call = &mut state.call;
+    call.phase = phase;
+    call.deadline = deadline;
+    call.event = event;
+    call.outbox = Outbox::default();
+    Ok(())
+}
+
+/// What a call came to: its value, or the fault that ended it.
+fn settle<T>(
+    store: &mut Store<HostState>,
+    answer: Result<wasmtime::Result<T>, Elapsed>,
+) -> Result<T, Failed> {
+    let fault = match answer {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => classify(&error, store.data()),
+        Err(_) => {
+            let (name, phase) = (store.data().plugin(), store.data().call.phase.as_str());
+            Fault::new(Class::Timeout, format!("{name} did not end {phase} by its deadline and was stopped"))
+        }
+    };
+    Err(Failed { fault, fuel: fuel_used(store) })
+}
+
+fn fuel_used(store: &Store<HostState>) -> Option<u64> {
+    let limit = store.data().limits().fuel?;
+    store.get_fuel().ok().map(|left| limit.saturating_sub(left))
+}

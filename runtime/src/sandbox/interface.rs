@@ -1,0 +1,46 @@
+//! Names of interfaces, and which versions of ours we offer.
+
+use crate::sandbox::error::ComponentError;
+
+/// The version of `palisade:plugin` that this host implements.
+pub const INTERFACE_VERSION: &str = "0.1.0";
+
+/// What a component may import besides `palisade:plugin`: WASI 0.2 and the log, by prefix.
+const OFFERED: [&str; 7] =
+    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/", "wasi:logging/logging"];
+const OURS_OFFERED: [&str; 3] = ["types", "context", "bus"];
+
+/// Questions about names such as `palisade:plugin/handler@0.1.0`.
+pub(super) struct Interface;
+
+impl Interface {
+    /// Whether a name is this interface of our package, in whatever version.
+    pub(super) fn is_ours(name: &str, interface: &str) -> bool {
+        let (path, _) = split(name);
+        path.strip_prefix("palisade:plugin/") == Some(interface)
+    }
+
+    /// Whether a component may import this name; the linker checks the types.
+    pub(super) fn is_offered(name: &str) -> bool {
+        OFFERED.iter().any(|offered| name.starts_with(offered))
+            || OURS_OFFERED.iter().any(|interface| Self::is_ours(name, interface))
+    }
+}
+
+/// Refuses interfaces of ours in a version we don't offer. wasmtime alone would link some newer ones silently: for it
+/// 0.1.9 is as good as 0.1.0, whatever it has more.
+pub(super) fn check_version(name: &str) -> Result<(), ComponentError> {
+    let (path, version) = split(name);
+    if !path.starts_with("palisade:plugin/") || version == Some(INTERFACE_VERSION) {
+        return Ok(());
+    }
+    Err(ComponentError::Version {
+        interface: path.to_owned(),
+        wanted: version.unwrap_or("no version").to_owned(),
+        offered: INTERFACE_VERSION,
+    })
+}
+
+fn split(name: &str) -> (&str, Option<&str>) {
+    name.split_once('@').map_or((name, None), |(path, version)| (path, Some(version)))
+}

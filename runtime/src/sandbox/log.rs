@@ -1,0 +1,292 @@
+//! What a guest says: its log, stdout and stderr, within a quota and safe to print.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// The longest line that is kept; the rest of a longer one is dropped.
+const MAX_LINE: usize = 8 * 1024;
+/// How much of the end of stderr is kept for the message of a trap: a panic writes there.
+const TAIL: usize = 4 * 1024;
+/// How much one write of a stream may carry.
+const MAX_WRITE: usize = 64 * 1024;
+
+/// How grave a guest's line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// For the author only.
+    Trace,
+    /// For who looks for a fault.
+    Debug,
+    /// Worth knowing; what a guest writes to stdout.
+    Info,
+    /// Something may be wrong; what a guest writes to stderr.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+/// One line of a guest: no control characters in it, at most 8 KiB.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct LogRecord<'a> {
+    /// Whose line it is.
+    pub plugin: &'a str,
+    /// How grave.
+    pub level: LogLevel,
+    /// The guest's own word for where it comes from; `stdout` and `stderr` for these.
+    pub context: &'a str,
+    /// What it says.
+    pub message: &'a str,
+}
+
+/// Where guests' lines go. Called on the task that runs the guest, so it must not block.
+pub trait LogSink: Send + Sync + 'static {
+    /// Takes one line.
+    fn log(&self, record: LogRecord<'_>);
+}
+
+/// Hands lines to `tracing`, with the target `palisade::guest`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TracingLog;
+
+impl LogSink for TracingLog {
+    fn log(&self, LogRecord { plugin, level, context, message }: LogRecord<'_>) {
+        const TARGET: &str = "palisade::guest";
+        match level {
+            LogLevel::Trace => tracing::trace!(target: TARGET, plugin, context, "{message}"),
+            LogLevel::Debug => tracing::debug!(target: TARGET, plugin, context, "{message}"),
+            LogLevel::Info => tracing::info!(target: TARGET, plugin, context, "{message}"),
+            LogLevel::Warn => tracing::warn!(target: TARGET, plugin, context, "{message}"),
+            LogLevel::Error => tracing::error!(target: TARGET, plugin, context, "{message}"),
+        }
+    }
+}
+
+/// One plugin's log: the quota is the plugin's, however many instances it has.
+pub(crate) struct GuestLog {
+    plugin: Arc<str>,
+    sink: Arc<dyn LogSink>,
+    bytes_per_second: u64,
+    bucket: Mutex<Bucket>,
+}
+
+struct Bucket {
+    bytes: u64,
+    filled: Instant,
+    dropped: u64,
+}
+
+impl GuestLog {
+    pub(crate) fn new(plugin: Arc<str>, sink: Arc<dyn LogSink>, bytes_per_second: u64) -> Arc<Self> {
+        let bytes = bytes_per_second.saturating_mul(2);
+        let bucket = Mutex::new(Bucket { bytes, filled: Instant::now(), dropped: 0 });
+        Arc::new(Self { plugin, sink, bytes_per_second, bucket })
+    }
+
+    /// Writes one line, or counts it as dropped.
+    pub(crate) fn line(&self, level: LogLevel, context: &str, message: &str) {
+        let cost = (context.len() + message.len()).min(MAX_LINE) as u64 + 1;
+        let Some(dropped) = self.take(cost) else { return };
+        if dropped > 0 {
+            let message = format!("{dropped} lines of this plugin were dropped (plugin.limits.log-bytes)");
+            self.emit(LogLevel::Warn, "palisade", &message);
+        }
+        self.emit(level, &printable(context, 256), &printable(message, MAX_LINE));
+    }
+
+    fn emit(&self, level: LogLevel, context: &str, message: &str) {
+        self.sink.log(LogRecord { plugin: &self.plugin, level, context, message });
+    }
+
+    /// Pays for a line; `None` when there is no budget, else how many lines were dropped before it.
+    fn take(&self, cost: u64) -> Option<u64> {
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = bucket.filled.elapsed();
+        let refill = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_mul(self.bytes_per_second) / 1000;
+        if refill > 0 {
+            bucket.bytes = bucket.bytes.saturating_add(refill).min(self.bytes_per_second.saturating_mul(2));
+            bucket.filled = Instant::now();
+        }
+        if bucket.bytes < cost {
+            bucket.dropped += 1;
+            return None;
+        }
+        bucket.bytes -= cost;
+        Some(std::mem::take(&mut bucket.dropped))
+    }
+}
+
+/// A text without newlines, ANSI sequences and other control characters, cut to a length.
+fn printable(text: &str, max: usize) -> String {
+    let end = (0..=max.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let (kept, rest) = text.split_at(end);
+    let mut printable = String::with_capacity(kept.len());
+    for character in kept.chars() {
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    if !rest.is_empty() {
+        printable.push_str(&format!(" [{} bytes cut]", rest.len()));
+    }
+    printable
+}
+
+/// Stdout or stderr of one instance: lines go to the log, the end of stderr is kept for the words of a panic.
+#[derive(Clone)]
+pub(crate) struct GuestStream {
+    log: Arc<GuestLog>,
+    level: LogLevel,
+    context: &'static str,
+    state: Arc<Mutex<StreamState>>,
+}
+
+#[derive(Default)]
+struct StreamState {
+    line: Vec<u8>,
+    tail: VecDeque<u8>,
+}
+
+impl GuestStream {
+    pub(crate) fn stdout(log: Arc<GuestLog>) -> Self {
+        Self { log, level: LogLevel::Info, context: "stdout", state: Arc::default() }
+    }
+
+    pub(crate) fn stderr(log: Arc<GuestLog>) -> Self {
+        Self { log, level: LogLevel::Warn, context: "stderr", state: Arc::default() }
+    }
+
+    /// What was written last, and forgets it.
+    pub(crate) fn take_tail(&self) -> String {
+        let tail: Vec<u8> = std::mem::take(&mut self.state().tail).into();
+        String::from_utf8_lossy(&tail).into_owned()
+    }
+
+    fn push(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        state.tail.extend(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
+        let excess = state.tail.len().saturating_sub(TAIL);
+        state.tail.drain(..excess);
+        let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
+        while let Some(piece) = pieces.next() {
+            let room = (MAX_LINE + 1).saturating_sub(state.line.len());
+            state.line.extend(piece.iter().take(room));
+            if pieces.peek().is_some() {
+                let line = std::mem::take(&mut state.line);
+                self.log.line(self.level, self.context, &String::from_utf8_lossy(&line));
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, StreamState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IsTerminal for GuestStream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for GuestStream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for GuestStream {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for GuestStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.push(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(MAX_WRITE)
+    }
+}
+
+impl AsyncWrite for GuestStream {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.push(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<String>>);
+
+    impl LogSink for Lines {
+        fn log(&self, record: LogRecord<'_>) {
+            self.0.lock().unwrap().push(record.message.to_owned());
+        }
+    }
+
+    fn lines(log: &Lines) -> Vec<String> {
+        std::mem::take(&mut *log.0.lock().unwrap())
+    }
+
+    /// H20: what would move a terminal's cursor or forge a line of its own is escaped.
+    #[tokio::test(start_paused = true)]
+    async fn h20_control_characters_are_escaped_and_long_lines_cut() {
+        let sink = Arc::new(Lines::default());
+        let log = GuestLog::new("p".into(), sink.clone(), 1 << 20);
+        log.line(LogLevel::Info, "c", "a\nb\u{1b}[31mc\r");
+        log.line(LogLevel::Info, "c", &"x".repeat(MAX_LINE + 5));
+        let lines = lines(&sink);
+        assert_eq!(lines.first().unwrap(), "a\\nb\\u{1b}[31mc\\r");
+        assert!(lines.get(1).unwrap().ends_with("x [5 bytes cut]"));
+    }
+
+    /// S1, H20: beyond the quota lines are dropped and counted; the budget comes back with time.
+    #[tokio::test(start_paused = true)]
+    async fn s1_log_bytes_violated_drops_and_counts() {
+        let sink = Arc::new(Lines::default());
+        let log = GuestLog::new("p".into(), sink.clone(), 10);
+        for _ in 0..100 {
+            log.line(LogLevel::Info, "", "1234");
+        }
+        assert_eq!(lines(&sink).len(), 4);
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        log.line(LogLevel::Info, "", "back");
+        let lines = lines(&sink);
+        assert!(lines.first().unwrap().starts_with("96 lines of this plugin were dropped"));
+        assert_eq!(lines.get(1).unwrap(), "back");
+    }
+}

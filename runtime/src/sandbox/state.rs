@@ -1,0 +1,105 @@
+//! What the host keeps for one instance, and what a guest can reach of it.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::event::Event;
+use crate::handler::Outbox;
+use crate::limits::Limits;
+use crate::pattern::Pattern;
+use crate::sandbox::blueprint::Blueprint;
+use crate::sandbox::limiter::Limiter;
+use crate::sandbox::log::GuestStream;
+
+/// What a guest is being called for; decides what it may do meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing, or the core start functions while it is instantiated.
+    Instantiate,
+    Describe,
+    Start,
+    Stop,
+    Health,
+    Handle,
+    Accepts,
+}
+
+impl Phase {
+    /// The name that messages use.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Phase::Instantiate => "instantiation",
+            Phase::Describe => "describe",
+            Phase::Start => "start",
+            Phase::Stop => "stop",
+            Phase::Health => "health",
+            Phase::Handle => "handle",
+            Phase::Accepts => "accepts",
+        }
+    }
+
+    pub(super) fn may_publish(self) -> bool {
+        matches!(self, Phase::Start | Phase::Stop | Phase::Handle)
+    }
+
+    pub(super) fn may_subscribe(self) -> bool {
+        matches!(self, Phase::Start | Phase::Handle)
+    }
+}
+
+/// The data of a store: lives as long as its instance.
+pub(crate) struct HostState {
+    pub(super) blueprint: Arc<Blueprint>,
+    pub(super) limiter: Limiter,
+    /// The call at hand; replaced by each call.
+    pub(super) call: Call,
+    /// What this very instance has subscribed, to tell a repetition from another instance's.
+    pub(super) subscribed: Vec<(Pattern, usize)>,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    stderr: GuestStream,
+}
+
+/// One call of a guest.
+pub(super) struct Call {
+    pub(super) phase: Phase,
+    pub(super) deadline: Instant,
+    pub(super) event: Option<Event>,
+    pub(super) outbox: Outbox,
+}
+
+impl HostState {
+    pub(super) fn new(blueprint: Arc<Blueprint>, wasi: WasiCtx, stderr: GuestStream, deadline: Instant) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(blueprint.limits.handles);
+        let limiter = Limiter::new(&blueprint.limits);
+        let call = Call { phase: Phase::Instantiate, deadline, event: None, outbox: Outbox::default() };
+        Self { blueprint, limiter, call, subscribed: Vec::new(), wasi, table, stderr }
+    }
+
+    pub(super) fn plugin(&self) -> &str {
+        &self.blueprint.name
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.blueprint.limits
+    }
+
+    pub(super) fn memory_denied(&self) -> Option<usize> {
+        self.limiter.denied()
+    }
+
+    /// What the guest wrote to stderr last.
+    pub(super) fn stderr_tail(&self) -> String {
+        self.stderr.take_tail()
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
