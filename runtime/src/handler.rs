@@ -28,6 +28,20 @@ pub struct Delivery {
     pub deadline: Instant,
     /// Whether the event is sent again from the dead letters.
     pub replayed: bool,
+    /// Who put the event on the bus of this runtime.
+    pub origin: Origin,
+}
+
+/// Who put an event on the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A caller of `publish` or `publish_async`, or somebody who sent a dead letter again.
+    Publisher,
+    /// A handler, native or of a plugin.
+    Handler,
+    /// The runtime itself.
+    Host,
 }
 
 /// How an attempt ended, and what the handler published meanwhile.

@@ -1,5 +1,40 @@
-//! A WebAssembly-sandboxed plugin runtime built around an event bus.
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//! Run plugins that you don't trust, in your own process: a WebAssembly sandbox built around an event bus.
+//!
+//! A plugin is one wasm component, in a sandbox of its own with limits on time, memory and everything else; it handles
+//! events and publishes others. The bus carries each event to the handlers subscribed to its type, be they plugins or
+//! closures of yours, and no plugin can hurt the host, the bus or another plugin.
+//!
+//! ```
+//! use palisade::{Class, Event, Grants, PluginSpec, Runtime};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::builder().build()?;
+//! let plugin = PluginSpec::from_file("../target/plugins/auth-enhancer.wasm")
+//!     .grants(Grants::default().publish(["auth.*".parse()?]));
+//! runtime.launch(vec![plugin]).await?;
+//! runtime.subscribe("auth.bruteforce", "pager", |cx| async move {
+//!     println!("alert: {}", String::from_utf8_lossy(cx.event.data()));
+//!     Ok(())
+//! })?;
+//!
+//! let event = Event::builder("user.login.failed", "/sshd").json(&serde_json::json!({ "ip": "192.0.2.7" })).build()?;
+//! let report = runtime.publish(event).await?;
+//! assert_eq!(report.outcomes[0].class, Class::Ok);
+//! runtime.shutdown(std::time::Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Runtime::publish`] calls the handlers on your own task and tells what became of each; [`Runtime::publish_async`] goes
+//!   through bounded queues, retries and [dead letters](DeadLetterStore).
+//! - [`Limits`] bounds what a plugin may use; none is infinite. [`Grants`] says what it may do; by default nothing.
+//! - [`Class`] tells how an attempt ended. A guest that is killed loses its instance; the next event gets a fresh one.
+//! - Plugins are written against the WIT package `palisade:plugin` ([`INTERFACE_VERSION`]); in Rust, with `palisade-sdk`.
+//!
+//! # Features
+//! - `cli` (default): the config file (`palisade::config`) and what the `palisade` binary needs. An embedder builds with
+//!   `default-features = false`.
 
 mod builder;
 mod bus;
@@ -24,7 +59,7 @@ pub use delivery::{
 };
 pub use draft::{Draft, DraftError};
 pub use event::*;
-pub use handler::{BoxFuture, Completion, Context, Delivery, Failure, Fault, Handler, PublishRefused};
+pub use handler::{BoxFuture, Completion, Context, Delivery, Failure, Fault, Handler, Origin, PublishRefused};
 pub use limits::Limits;
 pub use outcome::{Class, Disposition, HandlerName, Outcome, Receipt, Refusal, Report};
 pub use pattern::{Pattern, PatternError};

@@ -1,1 +1,6 @@
-//! x
+//! Cross-component tests: real components, the real bus, the real binary. One binary, one module a part of the system.
+
+mod bus;
+mod cli;
+mod plugins;
+mod sandbox;

@@ -12,7 +12,7 @@ use super::queue::{Entry, Offer};
 use super::{Bus, PublishError, fan_out};
 use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::event::{Event, EventTime};
-use crate::handler::{Delivery, Fault};
+use crate::handler::{Delivery, Fault, Origin};
 use crate::outcome::{Class, Receipt, Refusal};
 
 /// What host events have as their source.
@@ -62,7 +62,7 @@ impl Bus {
         let mut refused = Vec::new();
         let mut full = Vec::new();
         for endpoint in targets {
-            match self.offer(endpoint, &event) {
+            match self.offer(endpoint, &event, Origin::Publisher) {
                 Ok(()) => {}
                 Err(NotTaken::Away(message)) => {
                     self.counters.refused();
@@ -86,7 +86,7 @@ impl Bus {
         let targets = self.table.load().targets(event_type, about);
         for endpoint in targets.as_slice() {
             // A plugin that is away has no claim to host events; it is not told what it missed.
-            if let Err(NotTaken::Full(entry)) = self.offer(endpoint, &event) {
+            if let Err(NotTaken::Full(entry)) = self.offer(endpoint, &event, Origin::Host) {
                 self.bury_overloaded(endpoint, entry);
             }
         }
@@ -102,7 +102,7 @@ impl Bus {
             let targets = self.table.load().targets(event.event_type(), None);
             self.counters.published(targets.len());
             for endpoint in targets.as_slice() {
-                match self.offer(endpoint, &event) {
+                match self.offer(endpoint, &event, Origin::Handler) {
                     Ok(()) => {}
                     Err(NotTaken::Full(entry)) => self.bury_overloaded(endpoint, entry),
                     Err(NotTaken::Away(message)) => {
@@ -121,11 +121,11 @@ impl Bus {
         self.release(outbox).await;
     }
 
-    fn offer(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: &Event) -> Result<(), NotTaken> {
+    fn offer(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: &Event, origin: Origin) -> Result<(), NotTaken> {
         if let Some(why) = endpoint.unavailable() {
             return Err(NotTaken::Away(why));
         }
-        match endpoint.queue.offer(self.entry(event)) {
+        match endpoint.queue.offer(self.entry(event, origin)) {
             Offer::Taken { start_worker } => {
                 if start_worker {
                     self.start_worker(endpoint.clone());
@@ -136,11 +136,12 @@ impl Bus {
         }
     }
 
-    fn entry(&self, event: &Event) -> Entry {
+    fn entry(&self, event: &Event, origin: Origin) -> Entry {
         Entry {
             event: event.clone(),
             attempts: 0,
             replayed: false,
+            origin,
             since: Instant::now(),
             first: SystemTime::now(),
             _pending: self.inflight.begin(),
@@ -194,6 +195,7 @@ impl Bus {
             attempt: entry.attempts + 1,
             deadline: endpoint.deadline(started, None),
             replayed: entry.replayed,
+            origin: entry.origin,
         };
         let (outcome, outbox) = endpoint.attempt(delivery, started).await;
         entry.attempts += 1;
@@ -240,7 +242,7 @@ impl Bus {
         }
         // Taken before it is queued, so that two callers can't send it twice.
         let DeadLetter { event, .. } = self.dead_letters.take(id).ok_or(RedriveError::NotFound(id))?;
-        let entry = Entry { replayed: true, ..self.entry(&event) };
+        let entry = Entry { replayed: true, ..self.entry(&event, Origin::Publisher) };
         match endpoint.queue.offer(entry) {
             Offer::Taken { start_worker } => {
                 if start_worker {

@@ -28,7 +28,7 @@ pub use stats::BusStats;
 
 use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore};
 use crate::event::{Event, EventLimits, is_reserved};
-use crate::handler::{Delivery, Handler, OutboxLimits};
+use crate::handler::{Delivery, Handler, Origin, OutboxLimits};
 use crate::outcome::{Disposition, HandlerName, Report};
 use crate::pattern::Pattern;
 use endpoint::{Endpoint, EndpointId};
@@ -208,6 +208,7 @@ impl Bus {
             attempt: 1,
             deadline: endpoint.deadline(started, deadline),
             replayed: false,
+            origin: Origin::Publisher,
         };
         let ended = match &targets {
             Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::bus::inflight::Pending;
 use crate::delivery::{Overflow, QueuePolicy};
 use crate::event::Event;
+use crate::handler::Origin;
 
 /// One event on its way to one handler.
 pub(crate) struct Entry {
@@ -17,6 +18,7 @@ pub(crate) struct Entry {
     /// How many attempts have failed.
     pub(crate) attempts: u32,
     pub(crate) replayed: bool,
+    pub(crate) origin: Origin,
     /// When it was queued first.
     pub(crate) since: Instant,
     pub(crate) first: SystemTime,

@@ -45,8 +45,9 @@ impl<T: Clone> Trie<T> {
         self.root.for_each_match(event_type, &mut visit);
     }
 
-    /// Whether it has no values.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether it has no values, and so no nodes but the root: what tests ask after removals.
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.root.is_empty()
     }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::envelope::Event;
-use super::error::EventError;
-use super::extension::ExtensionValue;
+use super::error::{EventError, excerpt};
+use super::extension::{self, ExtensionValue};
 use super::limits::EventLimits;
 use super::parts::Parts;
 use super::payload::{JSON, Payload};
@@ -66,10 +66,10 @@ impl<'a> EventBuilder<'a> {
         self
     }
 
-    /// Sets the data and their content type; `None` gives none, which means JSON. Data that are JSON by their content type
-    /// must be JSON, or `build` fails.
-    pub fn data(mut self, content_type: impl Into<Option<&'a str>>, data: impl Into<Bytes>) -> Self {
-        self.parts.content_type = content_type.into().map(Cow::Borrowed);
+    /// Sets the data and their content type. Where that says JSON (its subtype is `json` or ends in `+json`) the data must
+    /// be JSON, or `build` fails.
+    pub fn data(mut self, content_type: impl Into<Cow<'a, str>>, data: impl Into<Bytes>) -> Self {
+        self.parts.content_type = Some(content_type.into());
         self.data = Data::Given(data.into());
         self
     }
@@ -86,13 +86,9 @@ impl<'a> EventBuilder<'a> {
         self
     }
 
-    /// Sets an extension. A value given before under the same name is replaced, in its place.
+    /// Adds an extension. A name that is given twice makes `build` fail.
     pub fn extension(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<ExtensionValue>) -> Self {
-        let (name, value) = (name.into(), value.into());
-        match self.parts.extensions.iter_mut().find(|(found, _)| *found == name) {
-            Some((_, replaced)) => *replaced = value,
-            None => self.parts.extensions.push((name, value)),
-        }
+        self.parts.extensions.push((name.into(), value.into()));
         self
     }
 
@@ -106,9 +102,13 @@ impl<'a> EventBuilder<'a> {
         if self.parts.id.is_empty() {
             self.parts.id = Cow::Owned(Uuid::now_v7().to_string());
         }
+        if let Some(name) = extension::duplicate(self.parts.extensions.iter().map(|(name, _)| &**name)) {
+            return Err(EventError::Duplicate { name: excerpt(name) });
+        }
+        let content_type = self.parts.content_type.as_deref().unwrap_or(JSON);
         let payload = match self.data {
             Data::Absent => Payload::Absent,
-            Data::Given(data) => Payload::given(self.parts.content_type.as_deref(), data, limits)?,
+            Data::Given(data) => Payload::given(content_type, data, limits)?,
             Data::Failed(reason) => return Err(EventError::Unserializable { reason }),
         };
         self.parts.into_event(payload, limits)
@@ -144,15 +144,15 @@ mod tests {
             .time("2015-12-10T06:55:46Z".parse().unwrap())
             .subject("s")
             .dataschema("urn:d")
-            .extension("b", 1)
-            .extension("a", "x\n")
             .extension("b", true)
+            .extension("a", "x\n")
+            .extension("c", -1)
             .json(&BTreeMap::from([("k", [1, 2])]))
             .build()
             .unwrap();
         let expected = concat!(
             r#"{"specversion":"1.0","id":"1","source":"cli","type":"user.login","time":"2015-12-10T06:55:46Z","#,
-            r#""subject":"s","datacontenttype":"application/json","dataschema":"urn:d","b":true,"a":"x\n","#,
+            r#""subject":"s","datacontenttype":"application/json","dataschema":"urn:d","b":true,"a":"x\n","c":-1,"#,
             r#""data":{"k":[1,2]}}"#
         );
         assert_eq!(event.to_json(), expected);
@@ -160,38 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn parts_may_be_borrowed_for_as_long_as_the_builder_lives() {
+    fn parts_may_be_borrowed_until_build() {
         let (name, content_type, text) = (String::from("extra"), String::from("text/plain"), vec![b'x'; 3]);
-        let event = Event::builder(format!("a.{name}"), "s".to_owned())
-            .extension(&name, "v")
-            .subject(&content_type);
-        let event = event.data(content_type.as_str(), text).build().unwrap();
+        let event = Event::builder(format!("a.{name}"), "s".to_owned()).extension(&name, "v");
+        let event = event.data(&content_type, text).subject(&name).build().unwrap();
         drop((name, content_type));
-        assert_eq!(
-            (event.event_type(), event.data(), event.content_type()),
-            ("a.extra", &b"xxx"[..], "text/plain")
-        );
-    }
-
-    /// E2
-    #[test]
-    fn data_without_a_content_type_are_json() {
-        let event = minimal().data(None, "[1]").build().unwrap();
-        assert_eq!(
-            (event.datacontenttype(), event.content_type()),
-            (None, "application/json")
-        );
-        assert_eq!(event.json::<Vec<u32>>().unwrap(), [1]);
+        let seen = (event.event_type(), event.data(), event.content_type());
+        assert_eq!(seen, ("a.extra", &b"xxx"[..], "text/plain"));
     }
 
     /// H21
     #[test]
     fn data_that_say_json_and_are_not_are_refused() {
-        for content_type in [
-            None,
-            Some("application/json"),
-            Some("application/x+json; charset=utf-8"),
-        ] {
+        for content_type in ["application/json", "text/json", "application/x+json; charset=utf-8"] {
             let error = minimal().data(content_type, "{").build().unwrap_err();
             assert!(matches!(error, EventError::DataNotJson { .. }), "{error}");
         }
@@ -209,10 +190,10 @@ mod tests {
     fn nesting_limit_obeyed_and_violated() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         let raw = |depth| serde_json::value::RawValue::from_string(nested(depth)).unwrap();
-        assert!(minimal().data(None, nested(128)).build().is_ok());
+        assert!(minimal().data(JSON, nested(128)).build().is_ok());
         assert!(minimal().json(&raw(128)).build().is_ok());
         assert_eq!(
-            minimal().data(None, nested(129)).build().unwrap_err(),
+            minimal().data(JSON, nested(129)).build().unwrap_err(),
             EventError::TooDeep { limit: 128 }
         );
         assert_eq!(
@@ -267,6 +248,26 @@ mod tests {
         }
         let error = minimal().extension("a b", "x").build().unwrap_err();
         assert_eq!(error, EventError::ExtensionName { name: "a b".into() });
+    }
+
+    /// H22
+    #[test]
+    fn an_extension_that_is_given_twice_is_refused() {
+        let error = minimal()
+            .extension("a", 1)
+            .extension("b", 1)
+            .extension("a", 2)
+            .build()
+            .unwrap_err();
+        assert_eq!(error, EventError::Duplicate { name: "a".into() });
+        let many = (0..100_000).fold(minimal(), |builder, n| builder.extension(format!("x{n}"), n));
+        assert_eq!(
+            many.build().unwrap_err(),
+            EventError::TooManyMetadata {
+                entries: 100_000,
+                limit: 64
+            }
+        );
     }
 
     /// B10

@@ -1,26 +1,99 @@
-use super::envelope::Event;
+use super::depth;
+use super::envelope::{Event, Inner};
 use super::error::EventError;
 use super::limits::EventLimits;
+use super::payload::Payload;
 
 impl Event {
-    /// Checks the sizes again, for a runtime whose limits are not the ones that the event was made with.
+    /// Holds an event to limits: when it is made, and again by a runtime whose limits may not be those it was made with.
+    /// It costs some comparisons; only a lower limit on nesting has the data looked at again.
     pub(crate) fn check(&self, limits: &EventLimits) -> Result<(), EventError> {
         limits.check_id(self.id())?;
         limits.check_type(self.event_type())?;
         limits.check_source(self.source())?;
         limits.check_data(self.data().len())?;
-        if !self.has_metadata() {
-            return Ok(());
-        }
-        let (mut entries, mut bytes) = (0, 0);
-        for (name, value) in self.all_metadata() {
-            entries += 1;
-            bytes += name.len() + value.len();
-        }
-        limits.check_metadata(entries, bytes)
+        limits.check_metadata(self.inner().metadata)?;
+        self.check_depth(limits.json_depth)
     }
 
-    fn has_metadata(&self) -> bool {
-        self.extensions().next().is_some() || self.subject().is_some() || self.dataschema().is_some()
+    fn check_depth(&self, limit: usize) -> Result<(), EventError> {
+        match self.inner() {
+            Inner {
+                payload: Payload::Json(json),
+                depth_checked,
+                ..
+            } if limit < *depth_checked => {
+                if depth::exceeds(json, limit) {
+                    Err(EventError::TooDeep { limit })
+                } else {
+                    Ok(())
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+    use super::*;
+
+    fn event() -> Event {
+        let builder = Event::builder("type", "source")
+            .id("identity")
+            .extension("a", 12)
+            .extension("bc", true);
+        builder.subject("s").json(&[[1]]).build().unwrap()
+    }
+
+    /// E1
+    #[test]
+    fn limits_of_another_runtime_obeyed() {
+        let exact = EventLimits {
+            id_bytes: 8,
+            type_bytes: 4,
+            source_bytes: 6,
+            data_bytes: 5,
+            metadata_entries: 3,
+            metadata_bytes: "a12bctruesubjects".len(),
+            json_depth: 2,
+        };
+        assert_eq!(event().check(&exact), Ok(()));
+    }
+
+    /// E1
+    #[test]
+    fn limits_of_another_runtime_violated() {
+        let check = |change: fn(&mut EventLimits)| {
+            let mut limits = EventLimits::default();
+            change(&mut limits);
+            event().check(&limits).unwrap_err()
+        };
+        assert!(matches!(
+            check(|limits| limits.id_bytes = 7),
+            EventError::TooLong { field: "id", .. }
+        ));
+        assert!(matches!(
+            check(|limits| limits.type_bytes = 3),
+            EventError::TooLong { field: "type", .. }
+        ));
+        assert!(matches!(
+            check(|limits| limits.source_bytes = 5),
+            EventError::TooLong { field: "source", .. }
+        ));
+        assert_eq!(
+            check(|limits| limits.data_bytes = 4),
+            EventError::DataTooLarge { bytes: 5, limit: 4 }
+        );
+        assert_eq!(
+            check(|limits| limits.metadata_entries = 2),
+            EventError::TooManyMetadata { entries: 3, limit: 2 }
+        );
+        assert_eq!(
+            check(|limits| limits.metadata_bytes = 16),
+            EventError::MetadataTooLarge { bytes: 17, limit: 16 }
+        );
+        assert_eq!(check(|limits| limits.json_depth = 1), EventError::TooDeep { limit: 1 });
     }
 }

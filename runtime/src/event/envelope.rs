@@ -11,7 +11,7 @@ use super::builder::EventBuilder;
 use super::cloudevents;
 use super::error::EventError;
 use super::extension::ExtensionValue;
-use super::limits::EventLimits;
+use super::limits::{EventLimits, MetadataSize};
 use super::payload::Payload;
 use super::time::EventTime;
 
@@ -36,6 +36,9 @@ pub(super) struct Inner {
     pub(super) hop_count: u8,
     pub(super) extensions: Box<[Extension]>,
     pub(super) payload: Payload,
+    pub(super) metadata: MetadataSize,
+    /// JSON data do not nest deeper than this.
+    pub(super) depth_checked: usize,
 }
 
 pub(super) type Extension = (Box<str>, ExtensionValue);
@@ -55,6 +58,10 @@ impl Event {
 
     pub(super) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// Unique together with the source: the same pair is the same event, delivered again.

@@ -70,8 +70,8 @@ impl EventLimits {
         }
     }
 
-    /// `bytes` are those of all names and canonical values.
-    pub(super) fn check_metadata(&self, entries: usize, bytes: usize) -> Result<(), EventError> {
+    pub(super) fn check_metadata(&self, size: MetadataSize) -> Result<(), EventError> {
+        let MetadataSize { entries, bytes } = size;
         if entries > self.metadata_entries {
             return Err(EventError::TooManyMetadata {
                 entries,
@@ -86,6 +86,14 @@ impl EventLimits {
         }
         Ok(())
     }
+}
+
+/// How much metadata an event has: extensions, `subject` and `dataschema`.
+#[derive(Clone, Copy)]
+pub(super) struct MetadataSize {
+    pub(super) entries: usize,
+    /// Of all names and canonical values.
+    pub(super) bytes: usize,
 }
 
 fn check_text(field: &'static str, text: &str, limit: usize, key: &'static str) -> Result<(), EventError> {

@@ -1,10 +1,10 @@
 use std::borrow::Cow;
 
 use super::attributes::{Attributes, Unpacked};
-use super::envelope::{Event, Extension, Inner};
+use super::envelope::{Event, Inner};
 use super::error::EventError;
 use super::extension::{self, ExtensionValue, HOP_COUNT};
-use super::limits::EventLimits;
+use super::limits::{EventLimits, MetadataSize};
 use super::payload::Payload;
 use super::time::{EventTime, clock_nanos};
 
@@ -22,50 +22,45 @@ pub(super) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Checks everything but the payload, which was checked when it was made, and stamps the time of acceptance.
+    /// Makes and checks the event, all but its payload, which was held to these limits when it was made. An event without a
+    /// time is stamped with that of its acceptance.
     pub(super) fn into_event(self, payload: Payload, limits: &EventLimits) -> Result<Event, EventError> {
-        self.check(limits)?;
-        let hop_count = self.hop_count()?;
-        let timestamp_nanos = self.time.as_ref().map_or_else(clock_nanos, EventTime::unix_nanos);
-        let attributes = Attributes::pack(&Unpacked {
+        self.content_type
+            .as_deref()
+            .map_or(Ok(()), |content_type| limits.check_content_type(content_type))?;
+        self.extensions
+            .iter()
+            .try_for_each(|(name, _)| extension::check_name(name))?;
+        let event = Event::new(Inner {
+            attributes: self.attributes(),
+            timestamp_nanos: self.time.as_ref().map_or_else(clock_nanos, EventTime::unix_nanos),
+            hop_count: self.hop_count()?,
+            metadata: self.metadata_size(),
+            depth_checked: limits.json_depth,
+            time: self.time,
+            extensions: self
+                .extensions
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
+            payload,
+        });
+        event.check(limits)?;
+        Ok(event)
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::pack(&Unpacked {
             id: &self.id,
             event_type: &self.event_type,
             source: &self.source,
             content_type: self.content_type.as_deref(),
             subject: self.subject.as_deref(),
             dataschema: self.dataschema.as_deref(),
-        });
-        let extensions: Box<[Extension]> = self
-            .extensions
-            .into_iter()
-            .map(|(name, value)| (name.into_owned().into_boxed_str(), value))
-            .collect();
-        Ok(Event::new(Inner {
-            attributes,
-            time: self.time,
-            timestamp_nanos,
-            hop_count,
-            extensions,
-            payload,
-        }))
+        })
     }
 
-    fn check(&self, limits: &EventLimits) -> Result<(), EventError> {
-        limits.check_id(&self.id)?;
-        limits.check_type(&self.event_type)?;
-        limits.check_source(&self.source)?;
-        if let Some(content_type) = &self.content_type {
-            limits.check_content_type(content_type)?;
-        }
-        self.extensions
-            .iter()
-            .try_for_each(|(name, _)| extension::check_name(name))?;
-        let (entries, bytes) = self.metadata_size();
-        limits.check_metadata(entries, bytes)
-    }
-
-    /// Entries and bytes of extensions, `subject` and `dataschema`.
-    fn metadata_size(&self) -> (usize, usize) {
+    fn metadata_size(&self) -> MetadataSize {
         let attributes = [("subject", &self.subject), ("dataschema", &self.dataschema)];
         let attributes = attributes
             .into_iter()
@@ -74,9 +69,13 @@ impl Parts<'_> {
             .extensions
             .iter()
             .map(|(name, value)| name.len() + value.canonical().len());
+        let add = |size: MetadataSize, bytes| MetadataSize {
+            entries: size.entries + 1,
+            bytes: size.bytes + bytes,
+        };
         attributes
             .chain(extensions)
-            .fold((0, 0), |(entries, bytes), more| (entries + 1, bytes + more))
+            .fold(MetadataSize { entries: 0, bytes: 0 }, add)
     }
 
     fn hop_count(&self) -> Result<u8, EventError> {

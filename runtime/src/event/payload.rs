@@ -23,9 +23,8 @@ pub(super) enum Payload {
 
 impl Payload {
     /// What code gave to the builder. JSON is checked here and never again; anything else is text where it can be.
-    pub(super) fn given(content_type: Option<&str>, data: Bytes, limits: &EventLimits) -> Result<Self, EventError> {
+    pub(super) fn given(content_type: &str, data: Bytes, limits: &EventLimits) -> Result<Self, EventError> {
         limits.check_data(data.len())?;
-        let content_type = content_type.unwrap_or(JSON);
         if is_json(content_type) {
             check_json(content_type, &data, limits)?;
             return Ok(Self::Json(data));

@@ -128,7 +128,7 @@ impl Instance {
     ) -> Result<Done<Result<(), Fault>>, Failed> {
         let Work::Handler(guest) = &self.work else { return Err(self.not_made_for("handle")) };
         let guest = guest.clone();
-        let Delivery { event, attempt, deadline, replayed } = delivery;
+        let Delivery { event, attempt, deadline, replayed, .. } = delivery;
         let made_of = self.arm(Phase::Handle, Some(event.clone()), deadline)?;
         let time_left = deadline.saturating_duration_since(Instant::now()).as_millis();
         let time_left_ms = u32::try_from(time_left).unwrap_or(u32::MAX);

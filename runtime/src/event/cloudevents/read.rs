@@ -8,7 +8,7 @@ use super::members::Members;
 use crate::event::depth;
 use crate::event::envelope::Event;
 use crate::event::error::{EventError, excerpt};
-use crate::event::extension::ExtensionValue;
+use crate::event::extension::{self, ExtensionValue};
 use crate::event::limits::EventLimits;
 use crate::event::parts::Parts;
 use crate::event::payload::{self, JSON, Payload};
@@ -149,14 +149,11 @@ fn check_specversion(version: Option<Cow<'_, str>>) -> Result<(), EventError> {
     }
 }
 
-/// Sorts to find duplicates, so that an event with a hundred thousand extensions is refused as fast as it is read.
+/// Those that are set, if no name comes twice, unset ones included.
 fn unique<'a>(
     extensions: Vec<(Cow<'a, str>, Option<ExtensionValue>)>,
 ) -> Result<Vec<(Cow<'a, str>, ExtensionValue)>, EventError> {
-    let mut names: Vec<&str> = extensions.iter().map(|(name, _)| &**name).collect();
-    names.sort_unstable();
-    let twice = names.iter().zip(names.iter().skip(1)).find(|(name, next)| name == next);
-    if let Some((name, _)) = twice {
+    if let Some(name) = extension::duplicate(extensions.iter().map(|(name, _)| &**name)) {
         return Err(EventError::Duplicate { name: excerpt(name) });
     }
     Ok(extensions

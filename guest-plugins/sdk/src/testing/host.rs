@@ -1,0 +1,182 @@
+//! The host's functions for tests: the same ones as `guest::host`, over what the harness put there for the call.
+
+use std::cell::RefCell;
+
+use super::draft::check;
+use super::subject::{is_pattern, matches};
+use crate::log::Level;
+use crate::{Draft, PublishError, SubscribeError};
+
+/// A line that the plugin logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: Level,
+    /// The module it comes from.
+    pub context: String,
+    /// What it says.
+    pub message: String,
+}
+
+/// What a guest may ask about the event being handled.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(super) content_type: String,
+    pub(super) metadata: Vec<(String, String)>,
+}
+
+/// What one plugin has with the host: it outlives a call.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) publish_grants: Vec<String>,
+    pub(super) handlers: u32,
+    pub(super) subscriptions: Vec<(String, u32)>,
+    pub(super) log: Vec<LogLine>,
+    pub(super) ids: u64,
+}
+
+#[derive(Debug)]
+struct Call {
+    facts: Facts,
+    may_publish: bool,
+    outbox: Vec<Draft>,
+    outbox_bytes: usize,
+    world: World,
+}
+
+/// The contract's limits for one call.
+const OUTBOX_EVENTS: usize = 64;
+const OUTBOX_BYTES: usize = 1024 * 1024;
+/// The contract's limit for one plugin.
+const SUBSCRIPTIONS: usize = 1024;
+
+thread_local! {
+    static CALL: RefCell<Option<Call>> = const { RefCell::new(None) };
+}
+
+/// Runs one call of the plugin in `world` and returns its result with the outbox.
+pub(super) fn call<R>(world: &mut World, facts: Facts, may_publish: bool, run: impl FnOnce() -> R) -> (R, Vec<Draft>) {
+    let call = Call {
+        facts,
+        may_publish,
+        outbox: Vec::new(),
+        outbox_bytes: 0,
+        world: std::mem::take(world),
+    };
+    CALL.replace(Some(call));
+    let result = run();
+    let Some(call) = CALL.take() else {
+        return (result, Vec::new());
+    };
+    *world = call.world;
+    (result, call.outbox)
+}
+
+fn in_call<R>(use_it: impl FnOnce(&mut Call) -> R) -> Option<R> {
+    CALL.with_borrow_mut(|call| call.as_mut().map(use_it))
+}
+
+pub(crate) fn content_type() -> String {
+    in_call(|call| call.facts.content_type.clone()).unwrap_or_default()
+}
+
+pub(crate) fn metadata(key: &str) -> Option<String> {
+    in_call(|call| {
+        call.facts
+            .metadata
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.clone())
+    })
+    .flatten()
+}
+
+pub(crate) fn all_metadata() -> Vec<(String, String)> {
+    in_call(|call| call.facts.metadata.clone()).unwrap_or_default()
+}
+
+pub(crate) fn publish(draft: Draft) -> Result<String, PublishError> {
+    in_call(|call| call.publish(draft)).unwrap_or_else(|| Err(PublishError::Invalid("no call is running".to_owned())))
+}
+
+pub(crate) fn subscribe(pattern: &str, handler: u32) -> Result<(), SubscribeError> {
+    in_call(|call| call.world.subscribe(pattern, handler))
+        .unwrap_or_else(|| Err(SubscribeError::Invalid("no call is running".to_owned())))
+}
+
+pub(crate) fn unsubscribe(pattern: &str, handler: u32) -> Result<(), SubscribeError> {
+    in_call(|call| call.world.unsubscribe(pattern, handler))
+        .unwrap_or_else(|| Err(SubscribeError::Invalid("no call is running".to_owned())))
+}
+
+/// A line logged outside a call, by a test that uses the plugin's functions directly, goes nowhere.
+pub(crate) fn log(level: Level, context: &str, message: &str) {
+    let line = LogLine {
+        level,
+        context: context.to_owned(),
+        message: message.to_owned(),
+    };
+    in_call(|call| call.world.log.push(line));
+}
+
+impl Call {
+    fn publish(&mut self, draft: Draft) -> Result<String, PublishError> {
+        if !self.may_publish {
+            return Err(PublishError::Invalid("this call may not publish".to_owned()));
+        }
+        check(&draft)?;
+        if !self
+            .world
+            .publish_grants
+            .iter()
+            .any(|grant| matches(grant, &draft.event_type))
+        {
+            let text = format!(
+                "`{}` is not among the publish grants: {:?}",
+                draft.event_type, self.world.publish_grants
+            );
+            return Err(PublishError::NotGranted(text));
+        }
+        if self.outbox.len() == OUTBOX_EVENTS {
+            return Err(PublishError::OverLimit(OUTBOX_EVENTS as u64));
+        }
+        if self.outbox_bytes + draft.data.len() > OUTBOX_BYTES {
+            return Err(PublishError::OverLimit(OUTBOX_BYTES as u64));
+        }
+        self.outbox_bytes += draft.data.len();
+        self.outbox.push(draft);
+        self.world.ids += 1;
+        Ok(format!("event-{}", self.world.ids))
+    }
+}
+
+impl World {
+    pub(super) fn subscribe(&mut self, pattern: &str, handler: u32) -> Result<(), SubscribeError> {
+        if !is_pattern(pattern) {
+            return Err(SubscribeError::Invalid(format!("`{pattern}` can't be a pattern")));
+        }
+        if handler >= self.handlers {
+            return Err(SubscribeError::Invalid(format!("there is no handler {handler}")));
+        }
+        if self.place_of(pattern, handler).is_some() {
+            return Err(SubscribeError::AlreadyExists);
+        }
+        if self.subscriptions.len() == SUBSCRIPTIONS {
+            return Err(SubscribeError::OverLimit(SUBSCRIPTIONS as u64));
+        }
+        self.subscriptions.push((pattern.to_owned(), handler));
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, pattern: &str, handler: u32) -> Result<(), SubscribeError> {
+        let place = self.place_of(pattern, handler).ok_or(SubscribeError::NotFound)?;
+        self.subscriptions.remove(place);
+        Ok(())
+    }
+
+    fn place_of(&self, pattern: &str, handler: u32) -> Option<usize> {
+        self.subscriptions
+            .iter()
+            .position(|(own, owner)| own == pattern && *owner == handler)
+    }
+}

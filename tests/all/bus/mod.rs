@@ -1,0 +1,1 @@
+//! The bus: subscriptions, publishing, filters, queues, what handlers publish.

@@ -1,0 +1,1 @@
+//! Plugins: their life, their config, what they declare, the two examples.

@@ -1,0 +1,3 @@
+//! The sandbox: each limit obeyed and violated, with a healthy neighbour served in both.
+
+mod kills;
