@@ -38,6 +38,8 @@
 
 mod builder;
 mod bus;
+#[cfg(feature = "cli")]
+pub mod config;
 mod delivery;
 mod draft;
 mod event;

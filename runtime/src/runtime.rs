@@ -26,6 +26,8 @@ use crate::sandbox::{Health, TickerHealth};
 /// A bus, a sandbox and the plugins in it. Cheap to clone; all clones are the same runtime.
 ///
 /// Build it, and use it, inside a tokio runtime with time enabled; a multi-threaded one lets plugins run beside each other.
+/// What changes a plugin's life (`launch`, `start`, `stop`, `unload`, `reconfigure`) comes to its end even when the caller
+/// drops the future.
 /// When the last clone is dropped nothing more is delivered; [`shutdown`](Self::shutdown) ends it in order.
 #[derive(Clone)]
 pub struct Runtime {
@@ -34,7 +36,7 @@ pub struct Runtime {
 
 struct Inner {
     bus: Arc<Bus>,
-    manager: Manager,
+    manager: Arc<Manager>,
     engines: Arc<Engines>,
 }
 
@@ -67,7 +69,7 @@ impl Runtime {
     }
 
     pub(crate) fn assemble(bus: Arc<Bus>, manager: Manager, engines: Arc<Engines>) -> Self {
-        Self { inner: Arc::new(Inner { bus, manager, engines }) }
+        Self { inner: Arc::new(Inner { bus, manager: Arc::new(manager), engines }) }
     }
 
     /// Gives an event to every handler subscribed to its type and waits for what becomes of it: exactly one attempt a
@@ -212,7 +214,8 @@ impl Runtime {
     /// # Errors
     /// With all that is wrong with the files, or with the first plugin that did not start.
     pub async fn launch(&self, specs: Vec<PluginSpec>) -> Result<(), LaunchError> {
-        self.inner.manager.launch(specs).await
+        let manager = self.inner.manager.clone();
+        carry_through(async move { manager.launch(specs).await }).await
     }
 
     /// Everything that would stop a [`launch`](Self::launch) before the first plugin starts.
@@ -228,7 +231,8 @@ impl Runtime {
     /// # Errors
     /// When it is started, a dependency is not, or its `start` fails.
     pub async fn start(&self, plugin: &str) -> Result<(), PluginError> {
-        self.inner.manager.start(plugin).await
+        let (manager, plugin) = (self.inner.manager.clone(), plugin.to_owned());
+        carry_through(async move { manager.start(&plugin).await }).await
     }
 
     /// Stops a plugin. No delivery to it begins after this has returned; those that ran have ended.
@@ -236,7 +240,8 @@ impl Runtime {
     /// # Errors
     /// When it is not started, or others that are depend on it.
     pub async fn stop(&self, plugin: &str) -> Result<(), PluginError> {
-        self.inner.manager.stop(plugin).await
+        let (manager, plugin) = (self.inner.manager.clone(), plugin.to_owned());
+        carry_through(async move { manager.stop(&plugin).await }).await
     }
 
     /// Stops a plugin if it runs, and forgets it.
@@ -244,7 +249,8 @@ impl Runtime {
     /// # Errors
     /// When it is not known, or others that are started depend on it.
     pub async fn unload(&self, plugin: &str) -> Result<(), PluginError> {
-        self.inner.manager.unload(plugin).await
+        let (manager, plugin) = (self.inner.manager.clone(), plugin.to_owned());
+        carry_through(async move { manager.unload(&plugin).await }).await
     }
 
     /// Gives a plugin another config. A started one gets fresh instances, which take over once they have started; the ones
@@ -253,7 +259,8 @@ impl Runtime {
     /// # Errors
     /// When the plugin does not start with it; it goes on as it was then.
     pub async fn reconfigure(&self, plugin: &str, config: PluginConfig) -> Result<Vec<String>, PluginError> {
-        self.inner.manager.reconfigure(plugin, config).await
+        let (manager, plugin) = (self.inner.manager.clone(), plugin.to_owned());
+        carry_through(async move { manager.reconfigure(&plugin, config).await }).await
     }
 
     /// What is known of a plugin.
@@ -344,5 +351,18 @@ impl Runtime {
 
     pub(crate) fn tokio() -> Option<TokioHandle> {
         TokioHandle::try_current().ok()
+    }
+}
+
+/// Runs a change of a plugin's life to its end even if the caller goes away: no plugin is left half started, or stopped
+/// with calls still running.
+async fn carry_through<T: Send + 'static>(change: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(change).await {
+        Ok(answer) => answer,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Nobody cancels the task, so tokio itself is going away, and the caller with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

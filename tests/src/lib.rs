@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use palisade::{Event, Failure, Grants, Limits, Origin, PluginConfig, PluginSpec, Runtime};
+use palisade::{EngineOptions, Event, Failure, Grants, Limits, Origin, PluginConfig, PluginSpec, Runtime};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -64,9 +64,17 @@ pub fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     limits
 }
 
-/// A runtime with the default settings.
+/// A runtime with the default settings, but room for few instances: the default reserves so much of the address space that
+/// a process has room for five or six such runtimes, and as many tests run at a time as there are processors.
 pub fn runtime() -> Runtime {
-    Runtime::builder().build().expect("a runtime")
+    Runtime::builder().engine(small_engine()).build().expect("a runtime")
+}
+
+/// What the tests' runtimes are built with.
+pub fn small_engine() -> EngineOptions {
+    let mut engine = EngineOptions::default();
+    engine.max_instances = Some(256);
+    engine
 }
 
 /// A runtime with these plugins, started.

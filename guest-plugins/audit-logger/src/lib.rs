@@ -10,10 +10,10 @@
 //! mode = "write"
 //! ```
 //!
-//! Without `file` the lines go to the plugin's log, level info. With it each event is one line, appended before the event
-//! counts as handled. What can't be written is a retry, never a lost line; what comes twice, after a crash, is there twice with
-//! the same id. The plugin never shortens the file: rotate it outside, by moving it away. Keep `concurrency = 1`: several
-//! instances would mix the parts of long lines.
+//! Without `file` the lines go to the plugin's log, level info. With it each event is one line, appended before the
+//! event counts as handled. What can't be written is a retry, never a lost line; what comes twice, after a crash, is
+//! there twice with the same id. The plugin never shortens the file: rotate it outside, by moving it away. Keep
+//! `concurrency = 1`: several instances would mix the parts of long lines.
 
 mod record;
 mod sink;

@@ -6,8 +6,8 @@ use palisade_sdk::Event;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// What is kept of an event. The names are CloudEvents' own, so that a line reads like the event it tells of; extensions stay
-/// together under `metadata`.
+/// What is kept of an event. The names are CloudEvents' own, so that a line reads like the event it tells of;
+/// extensions stay together under `metadata`.
 #[derive(Serialize)]
 pub(crate) struct Record<'a> {
     time: String,

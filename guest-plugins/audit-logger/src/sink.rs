@@ -9,7 +9,8 @@ pub(crate) enum Sink {
     Log,
     File {
         path: String,
-        /// The file ends in the middle of a line, because a write broke off: the next line must begin on one of its own.
+        /// The file ends in the middle of a line, because a write broke off: the next line must begin on one of its
+        /// own.
         torn: bool,
     },
 }
@@ -31,7 +32,8 @@ impl Sink {
             Self::File { path, torn } => {
                 let line = if *torn { format!("\n{line}") } else { line };
                 // Opened for each line, so that a file moved away by a log rotation is not written to any more.
-                let written = open(path).and_then(|mut file| file.write_all(line.as_bytes()));
+                let mut file = open(path).map_err(|error| Failure::retry(explain(path, &error)))?;
+                let written = file.write_all(line.as_bytes());
                 *torn = written.is_err();
                 written.map_err(|error| Failure::retry(explain(path, &error)))?;
             }

@@ -1,8 +1,9 @@
 //! Raises an alarm when an address fails to log in too often.
 //!
-//! By event time and `data.ip`: it keeps the failures (`user.login.failed`) of the last `window`, inclusive. When they reach
-//! `threshold` and the address is not in alarm, it publishes one `auth.bruteforce` with `{ip, failures, first, last}` and puts
-//! the address in alarm. A failure more than `window` after that address's previous one ends the alarm first.
+//! By event time and `data.ip`: it keeps the failures (`user.login.failed`) of the last `window`, inclusive. When they
+//! reach `threshold` and the address is not in alarm, it publishes one `auth.bruteforce` with `{ip, failures, first,
+//! last}` and puts the address in alarm. A failure more than `window` after that address's previous one ends the alarm
+//! first.
 //!
 //! ```toml
 //! [[plugin]]
@@ -12,10 +13,11 @@
 //! publish = ["auth.bruteforce"]
 //! ```
 //!
-//! Events may come out of order: a failure counts if it is within `window` of its address's newest one, and is ignored if it is
-//! older. An address is forgotten once event time has passed its newest failure by more than `window`. There are never more
-//! than 65,536 of them (fewer with a threshold above 16, so that at most a million failures are kept): when there is no room
-//! for another, the quarter that has been silent for longest is forgotten, alarms included, and the log says so.
+//! Events may come out of order: a failure counts if it is within `window` of its address's newest one, and is ignored
+//! if it is older. An address is forgotten once event time has passed its newest failure by more than `window`. There
+//! are never more than 65,536 of them (fewer with a threshold above 16, so that at most a million failures are kept):
+//! when there is no room for another, the quarter that has been silent for longest is forgotten, alarms included, and
+//! the log says so.
 
 mod settings;
 mod watch;

@@ -11,8 +11,8 @@ pub(crate) fn number_or(event: &Event, default: u64) -> Result<u64, Failure> {
     }
 }
 
-/// So many MiB of `x`, as the data says, or as many as another number.
-pub(crate) fn mebibytes_or(event: &Event, default: u64) -> Result<String, Failure> {
+/// The bytes of as many MiB as the data is, or of another number of them.
+pub(crate) fn mebibytes_or(event: &Event, default: u64) -> Result<usize, Failure> {
     let bytes = number_or(event, default)?.saturating_mul(1024 * 1024);
-    Ok("x".repeat(usize::try_from(bytes).unwrap_or(usize::MAX)))
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }

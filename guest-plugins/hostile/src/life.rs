@@ -36,6 +36,8 @@ pub(crate) enum Life {
     Publish,
     /// Subscribe the handler to `other.>`, as only `start` can.
     Subscribe,
+    /// The same, and then return an error.
+    SubscribeAndFail,
 }
 
 pub(crate) fn in_start(life: Life, bus: &Bus) -> Result<(), StartError> {
@@ -43,6 +45,10 @@ pub(crate) fn in_start(life: Life, bus: &Bus) -> Result<(), StartError> {
         Life::Error => return Err("hostile refuses to start".into()),
         Life::Publish => drop(bus.publish(report::draft("in-start", json!({}))?)?),
         Life::Subscribe => bus.subscribe("other.>", "sin")?,
+        Life::SubscribeAndFail => {
+            bus.subscribe("other.>", "sin")?;
+            return Err("hostile subscribes and refuses to start".into());
+        }
         other => common(other),
     }
     Ok(())
@@ -76,7 +82,7 @@ pub(crate) fn in_describe() -> String {
 
 fn common(life: Life) {
     match life {
-        Life::Nothing | Life::Error | Life::Publish | Life::Subscribe => {}
+        Life::Nothing | Life::Error | Life::Publish | Life::Subscribe | Life::SubscribeAndFail => {}
         Life::Spin => time::spin_for_ever(),
         Life::Sleep => time::sleep_for_ever(),
         Life::Trap => fault::abort(),

@@ -185,6 +185,10 @@ fn its_life_is_as_the_config_says() {
     );
     assert_eq!(start(json!({ "in-start": "publish" })).unwrap().published().len(), 1);
     assert!(start(json!({ "in-start": "subscribe" })).unwrap().wants("other.thing"));
+    assert_eq!(
+        start(json!({ "in-start": "subscribe-and-fail" })).err().unwrap(),
+        "hostile subscribes and refuses to start"
+    );
     assert_eq!(start(json!({ "in-stop": "publish" })).unwrap().stop().len(), 1);
     assert_eq!(
         start(json!({ "in-health": "error" })).unwrap().health().unwrap_err(),

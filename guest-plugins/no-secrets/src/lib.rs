@@ -6,9 +6,9 @@
 //! config = { words = ["PRIVATE KEY-----", "xoxb-"] }
 //! ```
 //!
-//! Without `words` it looks for the first lines of the usual private keys. Words are compared byte by byte, with upper and
-//! lower case, to the data as it came: base64 or an escape such as `\u0042` hides a word from it. What it holds back it logs,
-//! by the event's id and type and without the word.
+//! Without `words` it looks for the first lines of the usual private keys. Words are compared byte by byte, with upper
+//! and lower case, to the data as it came: base64 or an escape such as `\u0042` hides a word from it. What it holds
+//! back it logs, by the event's id and type and without the word.
 
 use memchr::memmem::Finder;
 use palisade_sdk::prelude::*;

@@ -12,20 +12,20 @@ impl<'a> Bus<'a> {
         Self { handlers }
     }
 
-    /// Puts an event into this call's outbox and returns the id it will have. It is released when the call returns `Ok` and
-    /// forgotten when it fails. Never waits.
+    /// Puts an event into this call's outbox and returns the id it will have. It is released when the call returns `Ok`
+    /// and forgotten when it fails. Never waits.
     pub fn publish(&self, draft: Draft) -> Result<String, PublishError> {
         host::publish(draft)
     }
 
-    /// Subscribes a handler, by name, to one more pattern, from the next publish on. The subscription belongs to the plugin,
-    /// not to this instance: it stays until `unsubscribe` or until the plugin stops. Needs a `subscribe` grant.
+    /// Subscribes a handler, by name, to one more pattern, from the next publish on. The subscription belongs to the
+    /// plugin, not to this instance: it stays until `unsubscribe` or until the plugin stops. Needs a `subscribe` grant.
     pub fn subscribe(&self, pattern: &str, handler: &str) -> Result<(), SubscribeError> {
         host::subscribe(pattern, self.place_of(handler)?)
     }
 
-    /// Ends a subscription of a handler, be it of `subscribe` or of [`Plugin::handlers`](crate::Plugin::handlers), from the
-    /// next publish on.
+    /// Ends a subscription of a handler, be it of `subscribe` or of [`Plugin::handlers`](crate::Plugin::handlers), from
+    /// the next publish on.
     pub fn unsubscribe(&self, pattern: &str, handler: &str) -> Result<(), SubscribeError> {
         host::unsubscribe(pattern, self.place_of(handler)?)
     }

@@ -44,8 +44,8 @@ impl Config {
         }
     }
 
-    /// All of it as one type. With `#[serde(deny_unknown_fields)]` a key too many is an error, with `#[serde(default)]` a key
-    /// too few is none.
+    /// All of it as one type. With `#[serde(deny_unknown_fields)]` a key too many is an error, with `#[serde(default)]`
+    /// a key too few is none.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         read(&self.0, None)
     }
@@ -56,7 +56,8 @@ impl Config {
     }
 }
 
-/// What is wrong with a plugin's config. The message names the key, and never shows more of the config than the one value.
+/// What is wrong with a plugin's config. The message names the key, and never shows more of the config than the one
+/// value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -81,7 +82,12 @@ fn read<T: DeserializeOwned>(value: &Value, within: Option<&str>) -> Result<T, C
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path();
         let inner = (path.iter().len() > 0).then(|| path.to_string());
-        let key = within.into_iter().chain(inner.as_deref()).collect::<Vec<_>>().join(".");
+        let key = within
+            .into_iter()
+            .chain(inner.as_deref())
+            .collect::<Vec<_>>()
+            .join(".")
+            .replace(".[", "[");
         let reason = error.inner().to_string();
         if key.is_empty() {
             ConfigError::Table(reason)
@@ -202,7 +208,7 @@ mod tests {
                 .get::<Vec<u8>>("list")
                 .unwrap_err()
                 .to_string()
-                .starts_with("config key `list.[1]`: ")
+                .starts_with("config key `list[1]`: ")
         );
     }
 

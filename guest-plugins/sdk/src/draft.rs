@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// An event to publish. The host stamps the rest: id, source (the plugin's name), time, and the metadata `correlationid`,
-/// `causationid`, `hopcount` and `traceparent`.
+/// An event to publish. The host stamps the rest: id, source (the plugin's name), time, and the metadata
+/// `correlationid`, `causationid`, `hopcount` and `traceparent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     pub(crate) event_type: String,
@@ -46,8 +46,8 @@ impl Draft {
         }
     }
 
-    /// Adds a CloudEvents extension: a name of lower-case letters and digits. At most 64, and 16 KiB in all; over that, or
-    /// with a name that belongs to the host or to CloudEvents itself, publishing fails as invalid.
+    /// Adds a CloudEvents extension: a name of lower-case letters and digits. At most 64, and 16 KiB in all; over that,
+    /// or with a name that belongs to the host or to CloudEvents itself, publishing fails as invalid.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self

@@ -38,20 +38,20 @@ impl Event {
         &self.data
     }
 
-    /// The payload, read as JSON. `T` may borrow from the event. As a handler's [`Failure`](crate::Failure) an error here is a
-    /// rejection: the same bytes won't parse next time either.
+    /// The payload, read as JSON. `T` may borrow from the event. As a handler's [`Failure`](crate::Failure) an error
+    /// here is a rejection: the same bytes won't parse next time either.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.data)
     }
 
-    /// The media type of the payload: `application/json` where the publisher gave none, empty for an event without data.
-    /// Asks the host: one call each time.
+    /// The media type of the payload: `application/json` where the publisher gave none, empty for an event without
+    /// data. Asks the host: one call each time.
     pub fn content_type(&self) -> String {
         host::content_type()
     }
 
-    /// One CloudEvents extension of the event (or `subject`, `dataschema`), as its canonical string. Asks the host: one call
-    /// each time.
+    /// One CloudEvents extension of the event (or `subject`, `dataschema`), as its canonical string. Asks the host: one
+    /// call each time.
     pub fn metadata(&self, key: &str) -> Option<String> {
         host::metadata(key)
     }

@@ -19,8 +19,8 @@ pub enum Failure {
     Retry {
         /// For the operator.
         message: String,
-        /// The delay asked for, in whole milliseconds, at most 49 days; honoured within the operator's policy. `None` leaves
-        /// it to the policy.
+        /// The delay asked for, in whole milliseconds, at most 49 days; honoured within the operator's policy. `None`
+        /// leaves it to the policy.
         after: Option<Duration>,
     },
     /// It never will: straight to the dead letters. A verdict on the event, not a fault of the plugin.

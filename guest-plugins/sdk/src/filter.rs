@@ -2,8 +2,8 @@ use crate::{Config, Event, Info, StartError};
 
 /// A plugin that decides which events go on. Hand it to [`filter!`](crate::filter!) and it is a component.
 ///
-/// It is asked once for each event, when that is published. A filter can't publish, and has no handlers. What it means when
-/// one panics or takes too long (100 ms by default) is the operator's choice, `on-fault`.
+/// It is asked once for each event, when that is published. A filter can't publish, and has no handlers. What it means
+/// when one panics or takes too long (100 ms by default) is the operator's choice, `on-fault`.
 ///
 /// ```
 /// use palisade_sdk::prelude::*;

@@ -8,7 +8,8 @@ use crate::{Context, Event, Failure};
 /// # use palisade_sdk::prelude::*;
 /// # struct Shop;
 /// # impl Shop { fn bill(&mut self, _: &Event, _: &Context) -> Result<(), Failure> { Ok(()) } }
-/// let handler = Handler::new("bill", Shop::bill).on("order.*.paid").timeout(Duration::from_secs(5)).ordered_by("customer");
+/// let timeout = Duration::from_secs(5);
+/// let handler = Handler::new("bill", Shop::bill).on("order.*.paid").timeout(timeout).ordered_by("customer");
 /// ```
 pub struct Handler<P> {
     pub(crate) name: String,
@@ -29,8 +30,8 @@ pub(crate) enum Ordering {
 }
 
 impl<P> Handler<P> {
-    /// `name` is unique in the plugin: letters, digits, `-` and `_`, at most 64 bytes. What the host stores for a handler
-    /// (queued events, dead letters) is stored under it, so keep it from version to version.
+    /// `name` is unique in the plugin: letters, digits, `-` and `_`, at most 64 bytes. What the host stores for a
+    /// handler (queued events, dead letters) is stored under it, so keep it from version to version.
     pub fn new(name: impl Into<String>, call: fn(&mut P, &Event, &Context<'_>) -> Result<(), Failure>) -> Self {
         Self {
             name: name.into(),
@@ -47,15 +48,16 @@ impl<P> Handler<P> {
         self
     }
 
-    /// The longest one call may take; a call that takes longer is killed with its instance. Counted in whole milliseconds,
-    /// at least one and at most 49 days; the operator's ceiling if larger, the host's default if not given.
+    /// The longest one call may take; a call that takes longer is killed with its instance. Counted in whole
+    /// milliseconds, at least one and at most 49 days; the operator's ceiling if larger, the host's default if not
+    /// given.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Events with the same value of this metadata key keep their order, across retries; others go on. Without it, first
-    /// attempts come in publish order and retries come later.
+    /// Events with the same value of this metadata key keep their order, across retries; others go on. Without it,
+    /// first attempts come in publish order and retries come later.
     pub fn ordered_by(mut self, metadata_key: impl Into<String>) -> Self {
         self.ordering = Ordering::Key(metadata_key.into());
         self

@@ -1,8 +1,8 @@
 //! Write Palisade plugins in Rust: a struct, a trait and one macro line.
 //!
 //! A plugin is a WebAssembly component for the target `wasm32-wasip2`. It declares *handlers*, each with the *subject
-//! patterns* of the events it wants; the host calls them one event at a time. What a handler publishes is released when it
-//! returns `Ok`, and forgotten when it fails.
+//! patterns* of the events it wants; the host calls them one event at a time. What a handler publishes is released when
+//! it returns `Ok`, and forgotten when it fails.
 //!
 //! ```
 //! use palisade_sdk::prelude::*;
@@ -51,8 +51,8 @@
 //! # }
 //! ```
 //!
-//! The plugin's crate is a `cdylib`; build it with `cargo build --release --target wasm32-wasip2`. To derive `Serialize` and
-//! `Deserialize` for its payloads it depends on `serde` itself.
+//! The plugin's crate is a `cdylib`; build it with `cargo build --release --target wasm32-wasip2`. To derive
+//! `Serialize` and `Deserialize` for its payloads it depends on `serde` itself.
 //!
 //! A *filter* plugin decides which events go on instead: see [`Filter`] and [`filter!`].
 

@@ -1,7 +1,7 @@
 //! Logging to the host: `log::info!("{} logins", n)`. Also `trace!`, `debug!`, `warn!` and `error!`.
 //!
-//! Lines carry the plugin's name and the module they come from. The host limits a plugin's log by rate and by bytes: what is
-//! over that is dropped and counted, and the plugin goes on.
+//! Lines carry the plugin's name and the module they come from. The host limits a plugin's log by rate and by bytes:
+//! what is over that is dropped and counted, and the plugin goes on.
 
 use std::fmt;
 

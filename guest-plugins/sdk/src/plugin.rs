@@ -5,8 +5,8 @@ use crate::{Bus, Config, Handler, Info};
 /// A plugin that handles events. Hand it to [`plugin!`](crate::plugin!) and it is a component.
 ///
 /// An instance handles one event at a time and keeps its fields between events, unless the operator asked for a fresh
-/// instance for each event. A call that panics, traps or passes its deadline loses the instance: the next event gets a fresh
-/// one, through [`start`](Self::start).
+/// instance for each event. A call that panics, traps or passes its deadline loses the instance: the next event gets a
+/// fresh one, through [`start`](Self::start).
 pub trait Plugin: Sized + 'static {
     /// Who it is. Called at load, without config and before any grant is in force; always the same answer.
     fn info() -> Info;
@@ -14,7 +14,8 @@ pub trait Plugin: Sized + 'static {
     /// What it handles. Called at load and before `start`; always the same answer.
     fn handlers() -> Vec<Handler<Self>>;
 
-    /// Makes the instance. May publish and subscribe. An error keeps the plugin from starting and is shown to the operator.
+    /// Makes the instance. May publish and subscribe. An error keeps the plugin from starting and is shown to the
+    /// operator.
     fn start(config: &Config, bus: &Bus<'_>) -> Result<Self, StartError>;
 
     /// Called when the plugin is stopped in order, never after a fault. May publish.

@@ -95,7 +95,7 @@ impl Bus {
     /// B11: publishes what a handler has published, after it returned ok. Never waits for room.
     pub(super) async fn release(self: &Arc<Self>, outbox: Vec<Event>) {
         for event in outbox {
-            self.counters.from_handler();
+            self.counters.handler_published();
             if self.check_hops(&event).is_err() || self.refusing_filter(&event).await.is_some() {
                 continue;
             }
@@ -144,7 +144,7 @@ impl Bus {
             origin,
             since: Instant::now(),
             first: SystemTime::now(),
-            _pending: self.inflight.begin(),
+            _pending: self.inflight.begin_delivery(),
         }
     }
 
@@ -163,16 +163,28 @@ impl Bus {
             }
             Offer::Full(_) => {
                 self.counters.refused();
-                let message = full_message(endpoint);
+                let message = self.full_message(endpoint);
                 Some(Refusal { handler: endpoint.name().clone(), class: Class::Overloaded, message })
             }
         }
     }
 
     fn bury_overloaded(&self, endpoint: &Endpoint, entry: Entry) {
+        if self.ended.is_cancelled() {
+            return self.give_up(endpoint, &entry);
+        }
         self.counters.refused();
         let reason = DeadLetterReason::Failed(Class::Overloaded);
-        self.bury(entry.event, Some(endpoint), reason, full_message(endpoint), entry.attempts, Some(entry.first));
+        let error = self.full_message(endpoint);
+        self.bury(entry.event, Some(endpoint), reason, error, entry.attempts, Some(entry.first));
+    }
+
+    /// D7: a drain makes no dead letters; what it gives up on is counted and logged.
+    fn give_up(&self, endpoint: &Endpoint, entry: &Entry) {
+        if entry.origin != Origin::Host {
+            self.counters.abandoned(1);
+        }
+        tracing::warn!(event = entry.event.id(), handler = %endpoint.name(), "not delivered: the drain ended");
     }
 
     /// A worker lives while its queue has entries; an idle queue costs no task.
@@ -180,7 +192,12 @@ impl Bus {
         let bus = self.clone();
         self.tokio.spawn(async move {
             while let Some(entry) = endpoint.queue.next() {
-                bus.work(&endpoint, entry).await;
+                tokio::select! {
+                    biased;
+                    () = bus.work(&endpoint, entry) => {}
+                    // D7: what still runs then is dropped, which is held against nobody.
+                    () = bus.ended.cancelled() => return,
+                }
                 // Handlers that never wait would keep the thread to themselves.
                 tokio::task::consume_budget().await;
             }
@@ -252,7 +269,7 @@ impl Bus {
             }
             Offer::Full(_) => {
                 self.dead_letters.put(letter);
-                Err(refused(full_message(&endpoint)))
+                Err(refused(self.full_message(&endpoint)))
             }
         }
     }
@@ -267,21 +284,28 @@ impl Bus {
         self.closed.store(true, Ordering::SeqCst);
     }
 
-    /// Waits for quiet until the deadline; says how many deliveries it gave up on.
+    /// Waits for quiet until the deadline, and then gives up on what is left; says how many deliveries that were, the ones
+    /// since the last drain included.
     pub(crate) async fn drain(&self, deadline: Instant) -> usize {
-        if timeout_at(deadline, self.inflight.quiet()).await.is_ok() {
-            return 0;
-        }
-        let left = self.inflight.count();
-        self.counters.abandoned(left);
-        self.ended.cancel();
-        let endpoints: Vec<_> = self.registry().endpoints.values().map(|(endpoint, _)| endpoint.clone()).collect();
-        for endpoint in endpoints {
-            for entry in endpoint.queue.clear() {
-                tracing::warn!(event = entry.event.id(), handler = %endpoint.name(), "not delivered: the drain ended");
+        if timeout_at(deadline, self.inflight.quiet()).await.is_err() {
+            self.counters.abandoned(self.inflight.give_up());
+            self.ended.cancel();
+            let endpoints: Vec<_> = self.registry().endpoints.values().map(|(endpoint, _)| endpoint.clone()).collect();
+            for endpoint in endpoints {
+                for entry in endpoint.queue.close() {
+                    tracing::warn!(event = entry.event.id(), handler = %endpoint.name(), "not delivered: the drain ended");
+                }
             }
         }
-        left
+        self.counters.abandoned_unreported()
+    }
+
+    fn full_message(&self, endpoint: &Endpoint) -> String {
+        if self.ended.is_cancelled() {
+            return "the runtime is shutting down".to_owned();
+        }
+        let (name, policy) = (endpoint.name(), endpoint.queue.policy());
+        format!("the queue of {name} is full ({} events, {} bytes: delivery.queue)", policy.events, policy.bytes)
     }
 }
 
@@ -289,14 +313,4 @@ impl Bus {
 enum NotTaken {
     Full(Entry),
     Away(String),
-}
-
-fn full_message(endpoint: &Endpoint) -> String {
-    let policy = endpoint.queue.policy();
-    format!(
-        "the queue of {} is full ({} events, {} bytes: delivery.queue)",
-        endpoint.name(),
-        policy.events,
-        policy.bytes
-    )
 }

@@ -138,6 +138,15 @@ impl Endpoint {
         (Outcome { handler: self.name.clone(), class, attempts, duration, fuel, fault }, outbox)
     }
 
+    /// The outcome where the deadline had passed before the handler could be called: it is not, and pays nothing.
+    pub(crate) fn not_called(&self, started: Instant) -> Outcome {
+        let message = format!("the deadline had passed before {} could be called", self.name);
+        let fault = Some(Fault::new(Class::Overloaded, message));
+        self.counts.add(Class::Overloaded);
+        let (handler, duration) = (self.name.clone(), started.elapsed());
+        Outcome { handler, class: Class::Overloaded, attempts: 0, duration, fuel: None, fault }
+    }
+
     pub(crate) fn stats(&self) -> HandlerStats {
         let by_class = self.counts.0.iter().zip(Class::ALL);
         HandlerStats {

@@ -201,27 +201,27 @@ impl Bus {
         if let Some(by) = self.refusing_filter(&event).await {
             return Ok(Report::undelivered(Disposition::Filtered { by: by.id, name: by.name.clone() }));
         }
+        // Filters are all that takes time before the handlers do.
+        let now = if self.filters.load().is_empty() { started } else { Instant::now() };
         let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
-        let delivery = |endpoint: &Endpoint| Delivery {
-            event: event.clone(),
-            attempt: 1,
-            deadline: endpoint.deadline(started, deadline),
-            replayed: false,
-            origin: Origin::Publisher,
-        };
-        let ended = match &targets {
-            Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
-            Targets::One(endpoint) => vec![endpoint.attempt(delivery(endpoint), started).await],
-            Targets::Many(endpoints) => {
-                fan_out::all(endpoints.iter().map(|endpoint| endpoint.attempt(delivery(endpoint), started))).await
+        let attempt = async |endpoint: &Arc<Endpoint>| {
+            let end = endpoint.deadline(started, deadline);
+            if end <= now {
+                return endpoint.not_called(started);
             }
-        };
-        let mut outcomes = Vec::with_capacity(ended.len());
-        for (outcome, outbox) in ended {
+            let (event, origin) = (event.clone(), Origin::Publisher);
+            let delivery = Delivery { event, attempt: 1, deadline: end, replayed: false, origin };
+            let (outcome, outbox) = endpoint.attempt(delivery, started).await;
+            // Here and not when all are done: what one published does not wait for the others.
             self.release(outbox).await;
-            outcomes.push(outcome);
-        }
+            outcome
+        };
+        let outcomes = match &targets {
+            Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
+            Targets::One(endpoint) => vec![attempt(endpoint).await],
+            Targets::Many(endpoints) => fan_out::all(endpoints.iter().map(attempt)).await,
+        };
         Ok(Report::delivered(outcomes))
     }
 

@@ -53,6 +53,8 @@ struct State {
     /// Of all of them, waiting ones included.
     bytes: usize,
     workers: usize,
+    /// Set when a drain has run out of time: nothing comes in any more, nothing goes out.
+    closed: bool,
 }
 
 impl Queue {
@@ -72,7 +74,8 @@ impl Queue {
     pub(crate) fn offer(&self, entry: Entry) -> Offer {
         let mut state = self.state();
         let bytes = state.bytes.saturating_add(entry.event.size_bytes());
-        if state.entries.len() + state.waiting >= self.policy.events || bytes > self.policy.bytes {
+        let full = state.entries.len() + state.waiting >= self.policy.events || bytes > self.policy.bytes;
+        if full || state.closed {
             return Offer::Full(entry);
         }
         state.bytes = bytes;
@@ -95,7 +98,7 @@ impl Queue {
             // Registered before the offer, so that room made in between is not missed.
             room.as_mut().enable();
             entry = match self.offer(entry) {
-                Offer::Full(entry) if can_wait => entry,
+                Offer::Full(entry) if can_wait && !self.state().closed => entry,
                 answer => return answer,
             };
             if timeout_at(deadline, room).await.is_err() {
@@ -124,6 +127,9 @@ impl Queue {
     pub(crate) fn put_back(&self, entry: Entry) -> bool {
         let mut state = self.state();
         state.waiting = state.waiting.saturating_sub(1);
+        if state.closed {
+            return false;
+        }
         state.entries.push_back(entry);
         let start_worker = state.workers < self.max_workers;
         if start_worker {
@@ -146,9 +152,10 @@ impl Queue {
         Some(entry)
     }
 
-    /// Empties the queue, for a drain that ran out of time.
-    pub(crate) fn clear(&self) -> Vec<Entry> {
+    /// Empties the queue and takes nothing more, for a drain that ran out of time.
+    pub(crate) fn close(&self) -> Vec<Entry> {
         let mut state = self.state();
+        state.closed = true;
         let entries: Vec<Entry> = std::mem::take(&mut state.entries).into();
         let bytes: usize = entries.iter().map(|entry| entry.event.size_bytes()).sum();
         state.bytes = state.bytes.saturating_sub(bytes);

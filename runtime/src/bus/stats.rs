@@ -33,6 +33,7 @@ pub(crate) struct Counters {
     refused: AtomicU64,
     retries: AtomicU64,
     abandoned: AtomicU64,
+    abandoned_reported: AtomicU64,
 }
 
 impl Counters {
@@ -47,7 +48,7 @@ impl Counters {
         self.filtered.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn from_handler(&self) {
+    pub(crate) fn handler_published(&self) {
         self.from_handlers.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -61,6 +62,13 @@ impl Counters {
 
     pub(crate) fn abandoned(&self, events: usize) {
         self.abandoned.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// How many were given up on since the last call.
+    pub(crate) fn abandoned_unreported(&self) -> usize {
+        let all = self.abandoned.load(Ordering::SeqCst);
+        let before = self.abandoned_reported.swap(all, Ordering::SeqCst);
+        usize::try_from(all.saturating_sub(before)).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn read(&self, dead_letters: u64) -> BusStats {

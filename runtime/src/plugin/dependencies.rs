@@ -7,10 +7,23 @@ use crate::plugin::PluginError;
 /// Sorts plugins so that each comes after those it depends on, and otherwise in the order given. Names a missing
 /// dependency, and the members of a circle.
 pub(crate) fn start_order(plugins: &[(String, Vec<String>)]) -> Result<Vec<String>, PluginError> {
+    order_from(plugins.iter(), plugins)
+}
+
+/// The same for what one plugin needs: whatever is wrong with the others stops it only where it depends on them.
+pub(crate) fn check_reachable(plugin: &str, plugins: &[(String, Vec<String>)]) -> Result<(), PluginError> {
+    let from = plugins.iter().filter(|(name, _)| name == plugin);
+    order_from(from, plugins).map(drop)
+}
+
+fn order_from<'a>(
+    mut from: impl Iterator<Item = &'a (String, Vec<String>)>,
+    plugins: &'a [(String, Vec<String>)],
+) -> Result<Vec<String>, PluginError> {
     let by_name: BTreeMap<&str, &[String]> =
         plugins.iter().map(|(name, dependencies)| (name.as_str(), dependencies.as_slice())).collect();
     let mut order = Order { by_name, done: Vec::new(), path: Vec::new() };
-    plugins.iter().try_for_each(|(name, _)| order.visit(name))?;
+    from.try_for_each(|(name, _)| order.visit(name))?;
     Ok(order.done)
 }
 
@@ -59,6 +72,15 @@ mod tests {
     fn l2_dependencies_start_first() {
         let order = start_order(&plugins(&[("a", &["c"]), ("b", &[]), ("c", &["d"]), ("d", &[])])).unwrap();
         assert_eq!(order, ["d", "c", "a", "b"]);
+    }
+
+    /// L2: a circle elsewhere is no reason not to start a plugin; one that it needs is.
+    #[test]
+    fn l2_only_what_a_plugin_needs_can_stop_it() {
+        let all = plugins(&[("a", &["b"]), ("b", &["a"]), ("c", &["d"]), ("d", &[]), ("e", &["a"])]);
+        assert!(check_reachable("c", &all).is_ok());
+        let circle = check_reachable("e", &all).unwrap_err();
+        assert!(circle.to_string().ends_with("a -> b -> a"), "{circle}");
     }
 
     /// L2, H51: a circle is named member by member, a missing dependency by both names.

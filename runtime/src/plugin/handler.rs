@@ -48,6 +48,13 @@ impl Serving {
     fn unavailable(&self) -> Fault {
         Fault::new(Class::Unavailable, self.away())
     }
+
+    /// Whether a call came too late for these instances and belongs to others, which took over before it had its turn.
+    /// No guest has seen the event then: only `start` and the wait for an instance end as `unavailable`.
+    fn passed_on<T>(&self, pool: &Arc<Pool>, result: &Result<T, Fault>) -> bool {
+        let unavailable = matches!(result, Err(fault) if fault.class() == Class::Unavailable);
+        unavailable && self.pool.load().as_ref().is_some_and(|now| !Arc::ptr_eq(now, pool))
+    }
 }
 
 /// One handler of a plugin.
@@ -60,9 +67,14 @@ pub(crate) struct PluginHandler {
 impl Handler for PluginHandler {
     fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion> {
         Box::pin(async move {
-            match self.serving.pool() {
-                Some(pool) => pool.handle(self.index, delivery).await,
-                None => Completion::failed(self.serving.unavailable()),
+            loop {
+                let Some(pool) = self.serving.pool() else {
+                    return Completion::failed(self.serving.unavailable());
+                };
+                let completion = pool.handle(self.index, delivery.clone()).await;
+                if !self.serving.passed_on(&pool, &completion.result) {
+                    return completion;
+                }
             }
         })
     }
@@ -88,9 +100,12 @@ pub(crate) struct PluginFilter {
 impl Filter for PluginFilter {
     fn accepts<'a>(&'a self, event: &'a Event, deadline: Instant) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
-            match self.serving.pool() {
-                Some(pool) => pool.accepts(event, deadline).await,
-                None => Err(self.serving.unavailable()),
+            loop {
+                let Some(pool) = self.serving.pool() else { return Err(self.serving.unavailable()) };
+                let verdict = pool.accepts(event, deadline).await;
+                if !self.serving.passed_on(&pool, &verdict) {
+                    return verdict;
+                }
             }
         })
     }

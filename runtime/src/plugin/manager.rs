@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::bus::Bus;
 use crate::event::types;
 use crate::handler::Fault;
-use crate::plugin::dependencies::start_order;
+use crate::plugin::dependencies::{check_reachable, start_order};
 use crate::plugin::error::LaunchFailure;
 use crate::plugin::one::Plugin;
 use crate::plugin::prepare::{Prepared, Shared, not_running};
@@ -46,8 +46,7 @@ impl Manager {
 
     pub(crate) async fn load(&self, spec: PluginSpec) -> Result<PluginStatus, LoadError> {
         let prepared = Prepared::new(&self.shared, spec).await?;
-        let plugin = self.register(prepared)?;
-        self.tell(types::PLUGIN_LOADED, &plugin, None).await;
+        let plugin = self.register(prepared).await?;
         Ok(plugin.status())
     }
 
@@ -60,11 +59,18 @@ impl Manager {
         let mut launched = Vec::new();
         for one in prepared {
             let name = one.name.clone();
-            if let Err(failure) = self.launch_one(one).await {
-                self.roll_back(launched, &name).await;
+            let registered = self.register(one).await.map_err(LaunchFailure::from);
+            if registered.is_ok() {
+                launched.push(name);
+            }
+            let started = match registered {
+                Ok(plugin) => self.start(plugin.name()).await.map_err(LaunchFailure::from),
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = started {
+                self.roll_back(launched).await;
                 return Err(LaunchError(vec![failure]));
             }
-            launched.push(name);
         }
         Ok(())
     }
@@ -80,7 +86,7 @@ impl Manager {
         let (mut prepared, mut failures): (Vec<Prepared>, Vec<LaunchFailure>) = Default::default();
         for spec in specs {
             match Prepared::new(&self.shared, spec).await {
-                Ok(one) if prepared.iter().any(|other| other.name == one.name) => {
+                Ok(one) if self.is_there(&one.name) || prepared.iter().any(|other| other.name == one.name) => {
                     failures.push(LoadError::AlreadyLoaded { plugin: one.name.to_string() }.into());
                 }
                 Ok(one) => prepared.push(one),
@@ -97,21 +103,29 @@ impl Manager {
         start_order(&there.into_iter().chain(new).collect::<Vec<_>>())
     }
 
-    async fn launch_one(&self, prepared: Prepared) -> Result<(), LaunchFailure> {
-        let plugin = self.register(prepared)?;
-        self.tell(types::PLUGIN_LOADED, &plugin, None).await;
-        Ok(self.start(plugin.name()).await?)
-    }
-
-    async fn roll_back(&self, launched: Vec<Arc<str>>, failed: &str) {
-        for name in std::iter::once(Arc::from(failed)).chain(launched.into_iter().rev()) {
-            // It may not have been registered at all.
+    async fn roll_back(&self, launched: Vec<Arc<str>>) {
+        for name in launched.into_iter().rev() {
+            // Somebody else may have unloaded it meanwhile.
             let _ = self.unload(&name).await;
         }
     }
 
-    fn register(&self, prepared: Prepared) -> Result<Arc<Plugin>, LoadError> {
-        let name = prepared.name.clone();
+    fn is_there(&self, name: &str) -> bool {
+        self.lock().by_name.contains_key(name)
+    }
+
+    /// Makes a plugin known, and tells of it before anyone can start it.
+    async fn register(&self, prepared: Prepared) -> Result<Arc<Plugin>, LoadError> {
+        let plugin = Plugin::new(prepared, self.shared.clone(), self.bus.clone());
+        let changing = plugin.changing.lock().await;
+        self.insert(&plugin)?;
+        self.tell(types::PLUGIN_LOADED, &plugin, None).await;
+        drop(changing);
+        Ok(plugin)
+    }
+
+    fn insert(&self, plugin: &Arc<Plugin>) -> Result<(), LoadError> {
+        let name = plugin.name().clone();
         if self.closed.load(Ordering::SeqCst) {
             return Err(LoadError::ShuttingDown { plugin: name.to_string() });
         }
@@ -119,9 +133,8 @@ impl Manager {
         if plugins.by_name.contains_key(&name) {
             return Err(LoadError::AlreadyLoaded { plugin: name.to_string() });
         }
-        let plugin = Plugin::new(prepared, self.shared.clone(), self.bus.clone());
         plugins.by_name.insert(name, plugin.clone());
-        Ok(plugin)
+        Ok(())
     }
 
     pub(crate) async fn start(&self, name: &str) -> Result<(), PluginError> {
@@ -164,17 +177,16 @@ impl Manager {
 
     fn check_dependencies(&self, plugin: &Plugin) -> Result<(), PluginError> {
         let plugins = self.lock();
-        for dependency in plugin.dependencies() {
-            let (name, dependency) = (plugin.name().to_string(), dependency.clone());
-            match plugins.by_name.get(dependency.as_str()) {
-                None => return Err(PluginError::MissingDependency { plugin: name, dependency }),
-                Some(other) if other.state() != PluginState::Started => {
-                    return Err(PluginError::DependencyNotStarted { plugin: name, dependency });
-                }
-                Some(_) => {}
+        let known = plugins.by_name.values().map(|other| (other.name().to_string(), other.dependencies().to_vec()));
+        check_reachable(plugin.name(), &known.collect::<Vec<_>>())?;
+        let started = |name: &str| plugins.by_name.get(name).is_some_and(|other| other.state() == PluginState::Started);
+        match plugin.dependencies().iter().find(|dependency| !started(dependency)) {
+            None => Ok(()),
+            Some(dependency) => {
+                let (plugin, dependency) = (plugin.name().to_string(), dependency.clone());
+                Err(PluginError::DependencyNotStarted { plugin, dependency })
             }
         }
-        Ok(())
     }
 
     pub(crate) async fn stop(&self, name: &str) -> Result<(), PluginError> {
@@ -266,6 +278,11 @@ impl Manager {
     /// Stops all plugins, those that depend on others first. None starts from here on.
     pub(crate) async fn shut_down(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        let plugins: Vec<_> = self.lock().by_name.values().cloned().collect();
+        for plugin in plugins {
+            // A start that had begun comes to its end first, so that none is missed below.
+            drop(plugin.changing.lock().await);
+        }
         loop {
             let Some(name) = self.lock().started.last().cloned() else { return };
             let Ok(plugin) = self.get(&name) else { return };

@@ -143,16 +143,18 @@ impl Plugin {
 
     /// L3: lets no event in any more, waits for the calls that run, and calls `stop`. Returns what that published.
     pub(crate) async fn close(&self) -> Vec<Event> {
-        self.forget_dynamic();
         let filter = self.lock().filter.take();
         if let Some(id) = filter {
             // It is in the chain for as long as its id is here.
             let _ = self.bus.remove_filter(id);
         }
-        match self.serving.close(format!("{} is stopped", self.name())) {
+        let outbox = match self.serving.close(format!("{} is stopped", self.name())) {
             Some(pool) => self.end(&pool).await,
             None => Vec::new(),
-        }
+        };
+        // Only now: a call that was running may have subscribed until its end.
+        self.forget_dynamic();
+        outbox
     }
 
     async fn end(&self, pool: &Pool) -> Vec<Event> {

@@ -15,6 +15,9 @@ use crate::sandbox::file::check_bytes;
 use crate::sandbox::interface::{Interface, check_version};
 use crate::sandbox::state::HostState;
 
+/// What memories are measured in.
+const WASM_PAGE: u64 = 64 * 1024;
+
 /// A component, ready to be instantiated.
 pub(crate) struct Compiled {
     pub(crate) pre: InstancePre<HostState>,
@@ -137,7 +140,8 @@ fn world_of(component: &Component, engine: &Engine) -> Result<PluginKind, Compon
 fn check_resources(component: &Component, limits: &Limits) -> Result<(), ComponentError> {
     // `None` when the component imports modules or instances that decide it; the limiter sees to those.
     let Some(needed) = component.resources_required() else { return Ok(()) };
-    let memory = needed.max_initial_memory_size.unwrap_or(0);
+    // Of the largest one; what all have together the limiter counts.
+    let memory = needed.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE);
     let too_much = |what, needed: u64, limit: usize, key| {
         (needed > limit as u64).then_some(ComponentError::TooLarge { what, needed, limit: limit as u64, key })
     };

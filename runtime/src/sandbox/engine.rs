@@ -10,8 +10,9 @@ use crate::sandbox::epoch::{EpochTicker, Running, TickerHealth};
 /// The largest memory that the pool can give one instance. `limits.memory` beyond this is cut to it by wasm itself: a
 /// 32-bit memory ends here.
 const MAX_MEMORY: usize = 4 * 1024 * 1024 * 1024;
-/// How many kernel mappings one pooled instance takes at most, its fiber stack and what is mapped before it lives included;
-/// measured with the plugins of this repository, and rounded up.
+/// How many kernel mappings are set aside for one pooled instance. Two are taken before it lives (its stack), four more while
+/// it lives, measured with the plugins of this repository; as many again for guests with more memories and tables, and for
+/// the second engine where fuel is used.
 const MAPS_PER_INSTANCE: u64 = 12;
 /// Mappings left to the rest of the process.
 const MAPS_RESERVED: u64 = 4096;

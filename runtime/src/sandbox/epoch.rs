@@ -13,8 +13,11 @@ use std::time::Duration;
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// The ticker sleeps after this long without a call.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often the watchdog looks. A ticker that has not ticked in between is replaced.
+/// How often the watchdog looks.
 const WATCH: Duration = Duration::from_millis(100);
+/// A ticker that has not ticked for so many looks in a row is replaced. One would not do: on a machine that is short of CPU
+/// the watchdog may have its turn before the ticker has.
+const MISSES: u32 = 3;
 
 /// What a tick does; in a runtime it increments the epoch of its engines.
 type OnTick = dyn Fn() + Send + Sync;
@@ -155,7 +158,7 @@ impl Shared {
 
     /// The watchdog: replaces a ticker that does not tick. It sleeps when the ticker does.
     fn watch(self: Arc<Self>) {
-        let mut seen = self.heartbeat.load(Ordering::Relaxed);
+        let (mut seen, mut misses) = (self.heartbeat.load(Ordering::Relaxed), 0);
         loop {
             let control = self.control();
             if control.ended {
@@ -166,8 +169,11 @@ impl Shared {
             let woken = !waited.1.timed_out();
             drop(waited);
             let now = self.heartbeat.load(Ordering::Relaxed);
-            if !woken && now == seen && !self.parked.load(Ordering::SeqCst) {
+            let missed = !woken && now == seen && !self.parked.load(Ordering::SeqCst);
+            misses = if missed { misses + 1 } else { 0 };
+            if misses >= MISSES {
                 self.replace();
+                misses = 0;
             }
             seen = now;
         }

@@ -6,6 +6,7 @@ use wasmtime_wasi::I32Exit;
 use crate::handler::Fault;
 use crate::outcome::Class;
 use crate::sandbox::bindings::cut;
+use crate::sandbox::log::is_unsafe_to_show;
 use crate::sandbox::state::HostState;
 
 /// What an error of a guest's call was, in words for the operator.
@@ -46,7 +47,10 @@ fn class_of(error: &Error, state: &HostState) -> (Class, String) {
             let fuel = limits.fuel.unwrap_or_default();
             (Class::OutOfFuel, format!("burnt the {fuel} units of fuel that one call may (plugin.limits.fuel)"))
         }
-        Some(Trap::Interrupt) => (Class::Timeout, "did not end by its deadline and was stopped".to_owned()),
+        Some(Trap::Interrupt) => {
+            let phase = state.call.phase.as_str();
+            (Class::Timeout, format!("did not end {phase} by its deadline and was stopped"))
+        }
         Some(Trap::AllocationTooLarge) => (Class::OutOfMemory, format!("trapped: {}", Trap::AllocationTooLarge)),
         Some(trap) => (Class::Trap, format!("trapped: {trap}")),
         None => (Class::Trap, format!("failed: {}", error.root_cause())),
@@ -102,7 +106,7 @@ fn panic_of(stderr: &str) -> Option<String> {
     let from = said.rfind("panicked at").map_or(said, |at| said.get(at..).unwrap_or(said));
     let useful = from.lines().take_while(|line| !line.starts_with("note: run with `RUST_BACKTRACE"));
     let line = useful.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    let printable: String = line.chars().filter(|character| !character.is_control()).collect();
+    let printable: String = line.chars().filter(|character| !is_unsafe_to_show(*character)).collect();
     (!printable.is_empty()).then_some(printable)
 }
 
@@ -110,8 +114,13 @@ fn panic_of(stderr: &str) -> Option<String> {
 fn backtrace(error: &Error) -> Option<String> {
     let trace = error.downcast_ref::<WasmBacktrace>()?;
     let text = trace.to_string();
-    let frames: Vec<_> = text.lines().map(str::trim).filter(|line| line.contains(": 0x")).collect();
+    let frames: Vec<_> = text.lines().map(str::trim).filter(|line| is_frame(line)).collect();
     (!frames.is_empty()).then(|| cut(frames.join("\n")))
+}
+
+/// `3:   0x1f2e - plugin.wasm!name`; what follows without a number is the source line of an inlined function.
+fn is_frame(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(_, address)| address.trim_start().starts_with("0x"))
 }
 
 fn mebibytes(bytes: usize) -> String {

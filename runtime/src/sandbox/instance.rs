@@ -3,14 +3,16 @@
 //! A call takes the instance and gives it back when all went well. After a trap, a timeout or a dropped future it is
 //! gone, store and all: a poisoned instance can't be entered again because nobody has it (S5).
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, error::Elapsed, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 
 use crate::event::Event;
-use crate::handler::{Delivery, Fault, Outbox};
+use crate::handler::{Delivery, Fault, Outbox, panic_message};
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
 use crate::sandbox::bindings::{self, cut, filter, handler, lift_failure, lift_info, lower, plugin, types};
@@ -64,7 +66,7 @@ impl Instance {
         let mut store = blueprint.store(deadline)?;
         arm(&mut store, Phase::Instantiate, None, deadline)?;
         let _running = engines.enter();
-        let instantiated = timeout_at(deadline, blueprint.pre.instantiate_async(&mut store)).await;
+        let instantiated = bounded(deadline, blueprint.pre.instantiate_async(&mut store)).await;
         let instance = settle(&mut store, instantiated)?;
         let guests = match &blueprint.exports {
             Exports::Event { plugin, handler } => plugin.load(&mut store, &instance).and_then(|plugin| {
@@ -82,7 +84,7 @@ impl Instance {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Describe, None, deadline)?;
         let _running = made_of.engines.enter();
-        let answer = timeout_at(deadline, guest.call_describe(&mut self.store)).await;
+        let answer = bounded(deadline, guest.call_describe(&mut self.store)).await;
         settle(&mut self.store, answer).map(lift_info)
     }
 
@@ -91,7 +93,7 @@ impl Instance {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Start, None, deadline)?;
         let _running = made_of.engines.enter();
-        let answer = timeout_at(deadline, guest.call_start(&mut self.store, &made_of.config)).await;
+        let answer = bounded(deadline, guest.call_start(&mut self.store, &made_of.config)).await;
         match settle(&mut self.store, answer)? {
             Ok(()) => Ok(self.done(())),
             Err(text) => {
@@ -105,7 +107,7 @@ impl Instance {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Stop, None, deadline)?;
         let _running = made_of.engines.enter();
-        let answer = timeout_at(deadline, guest.call_stop(&mut self.store)).await;
+        let answer = bounded(deadline, guest.call_stop(&mut self.store)).await;
         settle(&mut self.store, answer)?;
         Ok(self.done(()))
     }
@@ -115,7 +117,7 @@ impl Instance {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Health, None, deadline)?;
         let _running = made_of.engines.enter();
-        let answer = timeout_at(deadline, guest.call_health(&mut self.store)).await;
+        let answer = bounded(deadline, guest.call_health(&mut self.store)).await;
         let health = settle(&mut self.store, answer)?.map_err(cut);
         Ok(self.done(health))
     }
@@ -134,7 +136,7 @@ impl Instance {
         let time_left_ms = u32::try_from(time_left).unwrap_or(u32::MAX);
         let told = types::Delivery { attempt, time_left_ms, replayed };
         let _running = made_of.engines.enter();
-        let answer = timeout_at(deadline, guest.call_handle(&mut self.store, handler, lower(&event), told)).await;
+        let answer = bounded(deadline, guest.call_handle(&mut self.store, handler, lower(&event), told)).await;
         let verdict = settle(&mut self.store, answer)?.map_err(lift_failure);
         Ok(self.done(verdict))
     }
@@ -145,7 +147,7 @@ impl Instance {
         let guest = guest.clone();
         let made_of = self.arm(Phase::Accepts, Some(event.clone()), deadline)?;
         let _running = made_of.engines.enter();
-        let answer = timeout_at(deadline, guest.call_accepts(&mut self.store, bindings::lower(event))).await;
+        let answer = bounded(deadline, guest.call_accepts(&mut self.store, bindings::lower(event))).await;
         let accepted = settle(&mut self.store, answer)?;
         Ok(self.done(accepted))
     }
@@ -191,17 +193,35 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
     Ok(())
 }
 
+/// How a call into a guest ended.
+enum Answer<T> {
+    Returned(wasmtime::Result<T>),
+    /// The deadline passed while it waited in the host.
+    Late,
+    /// A host function that it called panicked, with these words.
+    HostPanic(String),
+}
+
+/// Runs a call to its end or its deadline. S9: a panic in a host function is an end like others, whatever the call is for.
+async fn bounded<T>(deadline: Instant, call: impl Future<Output = wasmtime::Result<T>>) -> Answer<T> {
+    match timeout_at(deadline, AssertUnwindSafe(call).catch_unwind()).await {
+        Ok(Ok(returned)) => Answer::Returned(returned),
+        Ok(Err(panic)) => Answer::HostPanic(panic_message(&*panic)),
+        Err(_) => Answer::Late,
+    }
+}
+
 /// What a call came to: its value, or the fault that ended it.
-fn settle<T>(
-    store: &mut Store<HostState>,
-    answer: Result<wasmtime::Result<T>, Elapsed>,
-) -> Result<T, Failed> {
+fn settle<T>(store: &mut Store<HostState>, answer: Answer<T>) -> Result<T, Failed> {
+    let (name, phase) = (store.data().plugin(), store.data().call.phase.as_str());
     let fault = match answer {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => classify(&error, store.data()),
-        Err(_) => {
-            let (name, phase) = (store.data().plugin(), store.data().call.phase.as_str());
+        Answer::Returned(Ok(value)) => return Ok(value),
+        Answer::Returned(Err(error)) => classify(&error, store.data()),
+        Answer::Late => {
             Fault::new(Class::Timeout, format!("{name} did not end {phase} by its deadline and was stopped"))
+        }
+        Answer::HostPanic(words) => {
+            Fault::new(Class::HostPanic, format!("a host function that {name} called in {phase} panicked: {words}"))
         }
     };
     Err(Failed { fault, fuel: fuel_used(store) })

@@ -13,6 +13,8 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 /// The longest line that is kept; the rest of a longer one is dropped.
 const MAX_LINE: usize = 8 * 1024;
+/// The longest word for where a line comes from.
+const MAX_CONTEXT: usize = 256;
 /// How much of the end of stderr is kept for the message of a trap: a panic writes there.
 const TAIL: usize = 4 * 1024;
 /// How much one write of a stream may carry.
@@ -33,7 +35,8 @@ pub enum LogLevel {
     Error,
 }
 
-/// One line of a guest: no control characters in it, at most 8 KiB.
+/// One line of a guest: at most 8 KiB of it, and nothing in it that moves a cursor, starts a line or turns the direction of
+/// the text.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct LogRecord<'a> {
@@ -93,13 +96,13 @@ impl GuestLog {
 
     /// Writes one line, or counts it as dropped.
     pub(crate) fn line(&self, level: LogLevel, context: &str, message: &str) {
-        let cost = (context.len() + message.len()).min(MAX_LINE) as u64 + 1;
-        let Some(dropped) = self.take(cost) else { return };
+        let (context, message) = (printable(context, MAX_CONTEXT), printable(message, MAX_LINE));
+        let Some(dropped) = self.take((context.len() + message.len()) as u64 + 1) else { return };
         if dropped > 0 {
             let message = format!("{dropped} lines of this plugin were dropped (plugin.limits.log-bytes)");
             self.emit(LogLevel::Warn, "palisade", &message);
         }
-        self.emit(level, &printable(context, 256), &printable(message, MAX_LINE));
+        self.emit(level, &context, &message);
     }
 
     fn emit(&self, level: LogLevel, context: &str, message: &str) {
@@ -124,22 +127,34 @@ impl GuestLog {
     }
 }
 
-/// A text without newlines, ANSI sequences and other control characters, cut to a length.
+/// A text that is safe to show, cut where its shown form reaches a length: escapes make it longer, and count.
 fn printable(text: &str, max: usize) -> String {
-    let end = (0..=max.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let (kept, rest) = text.split_at(end);
-    let mut printable = String::with_capacity(kept.len());
-    for character in kept.chars() {
-        if character.is_control() {
-            printable.extend(character.escape_default());
+    let mut shown = String::with_capacity(text.len().min(max));
+    for (at, character) in text.char_indices() {
+        let before = shown.len();
+        if is_unsafe_to_show(character) {
+            shown.extend(character.escape_default());
         } else {
-            printable.push(character);
+            shown.push(character);
+        }
+        if shown.len() > max {
+            shown.truncate(before);
+            shown.push_str(&format!(" [{} bytes cut]", text.len() - at));
+            break;
         }
     }
-    if !rest.is_empty() {
-        printable.push_str(&format!(" [{} bytes cut]", rest.len()));
-    }
-    printable
+    shown
+}
+
+/// Control characters; the two separators that end a line; and what changes the direction of the text around it, so that
+/// a line reads as another than it is.
+pub(super) fn is_unsafe_to_show(character: char) -> bool {
+    const LINES: std::ops::RangeInclusive<char> = '\u{2028}'..='\u{2029}';
+    const EMBEDDINGS: std::ops::RangeInclusive<char> = '\u{202a}'..='\u{202e}';
+    const ISOLATES: std::ops::RangeInclusive<char> = '\u{2066}'..='\u{2069}';
+    const MARKS: [char; 3] = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    let turns = EMBEDDINGS.contains(&character) || ISOLATES.contains(&character) || MARKS.contains(&character);
+    character.is_control() || LINES.contains(&character) || turns
 }
 
 /// Stdout or stderr of one instance: lines go to the log, the end of stderr is kept for the words of a panic.
@@ -272,6 +287,20 @@ mod tests {
         let lines = lines(&sink);
         assert_eq!(lines.first().unwrap(), "a\\nb\\u{1b}[31mc\\r");
         assert!(lines.get(1).unwrap().ends_with("x [5 bytes cut]"));
+    }
+
+    /// H20: escapes count for the length of a line, so that control characters are no way to write six times as much.
+    #[test]
+    fn h20_a_line_of_control_characters_is_no_longer_than_others() {
+        let shown = printable(&"\u{1b}".repeat(MAX_LINE), MAX_LINE);
+        assert!(shown.len() <= MAX_LINE + 32, "{}", shown.len());
+        assert!(shown.ends_with(" bytes cut]"));
+    }
+
+    /// H20: neither do the separators and direction marks of Unicode pass.
+    #[test]
+    fn h20_what_ends_a_line_or_turns_its_direction_is_escaped() {
+        assert_eq!(printable("a\u{2028}b\u{202e}c\u{9b}\u{e9}", 64), "a\\u{2028}b\\u{202e}c\\u{9b}\u{e9}");
     }
 
     /// S1, H20: beyond the quota lines are dropped and counted; the budget comes back with time.

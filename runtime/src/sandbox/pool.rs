@@ -98,8 +98,9 @@ impl Pool {
         Ok((value, outbox, fuel))
     }
 
-    /// Asks a filter about one event.
+    /// Asks a filter about one event, by the deadline of the chain or the plugin's own, whichever is first.
     pub(crate) async fn accepts(&self, event: &Event, deadline: Instant) -> Result<bool, Fault> {
+        let deadline = deadline.min(deadline_of(&self.blueprint));
         let verdict = async {
             let slot = self.slot(deadline).await?;
             // A filter has no bus to publish to, not even in `start`.
@@ -153,6 +154,9 @@ impl Pool {
     /// A place to run, or `overloaded` when there is none by the deadline.
     async fn slot(&self, deadline: Instant) -> Result<Slot<'_>, Fault> {
         let name = &self.blueprint.name;
+        // Made before the wait: a permit that a wait was given but did not live to take goes back unseen, and a stop must
+        // look again then too.
+        let mut slot = Slot { pool: self, permit: None };
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => match timeout_at(deadline, self.permits.acquire()).await {
@@ -164,7 +168,8 @@ impl Pool {
                 }
             },
         };
-        Ok(Slot { pool: self, permit: Some(permit) })
+        slot.permit = Some(permit);
+        Ok(slot)
     }
 
     async fn all_returned(&self) {

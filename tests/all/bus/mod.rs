@@ -1,1 +1,19 @@
 //! The bus: subscriptions, publishing, filters, queues, what handlers publish.
+
+mod dead_letters;
+mod drain;
+mod filters;
+mod go_faults;
+mod hostile_events;
+mod loops;
+mod outbox;
+mod plugin_filters;
+mod publish;
+mod publish_async;
+mod publish_deadline;
+mod queues;
+mod reentry;
+mod stamps;
+mod subscribe;
+mod webhooks;
+mod words;

@@ -1,1 +1,12 @@
 //! Plugins: their life, their config, what they declare, the two examples.
+
+mod churn;
+mod config;
+mod dependencies;
+mod examples;
+mod health;
+mod launch;
+mod lifecycle;
+mod readme;
+mod stopping;
+mod watch;

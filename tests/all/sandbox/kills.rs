@@ -1,52 +1,134 @@
-//! What ends a call: time, traps, stack, fuel, memory.
+//! Time: the deadline of every call, whatever it is for.
 
 use std::time::Duration;
 
-use palisade::{Class, Outcome, PluginSpec, Runtime};
-use palisade_tests::{event, hostile, limits, runtime_with, spec};
+use palisade::{Class, Health, LoadError, PluginError, PluginState, Runtime};
+use palisade_tests::{config, hostile, limits, spec};
 use serde_json::{Value, json};
 
-/// A runtime with the guest that sins, within these limits, and a healthy neighbour on the same events.
-async fn beside_a_neighbour(hostile: PluginSpec) -> Runtime {
-    runtime_with([hostile, spec("probe").name("neighbour")]).await
-}
+use super::beside::{Beside, SHORT, hurried, neighbour};
 
-/// Publishes one sin and returns its outcome; the neighbour must have been served.
-async fn sin(runtime: &Runtime, name: &str, data: Value) -> Outcome {
-    let report = runtime.publish(event(&format!("hostile.{name}"), data)).await.expect("published");
-    let neighbour = report.of("neighbour/all").expect("the neighbour got it too");
-    assert_eq!(neighbour.class, Class::Ok, "{}", neighbour.message());
-    report.of("hostile/sin").expect("hostile got it").clone()
-}
-
-fn short() -> PluginSpec {
-    hostile().limits(limits(|limits| limits.timeout = Duration::from_millis(50)))
+/// S1: a guest that waits, but not for too long, is left alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s1_timeout_obeyed() {
+    let beside = Beside::new(hostile()).await;
+    beside.obeys("hostile.sleep", json!(5)).await;
 }
 
 /// S1, S2, H1: a guest that spins is stopped by its deadline; the neighbour and the next event don't notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_h1_timeout_violated_by_a_spinner() {
-    let runtime = beside_a_neighbour(short()).await;
-    let outcome = sin(&runtime, "spin", Value::Null).await;
-    assert_eq!(outcome.class, Class::Timeout, "{}", outcome.message());
-    assert_eq!(sin(&runtime, "ok", json!({})).await.class, Class::Ok);
+async fn s1_s2_h1_timeout_violated_by_a_spinner() {
+    let beside = Beside::new(hurried()).await;
+    let words = beside.killed("hostile.spin", Value::Null, Class::Timeout).await;
+    assert!(words.contains("by its deadline"), "{words}");
 }
 
 /// S2, H6: so is one that waits in the host, where no epoch reaches it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s2_h6_timeout_violated_by_a_sleeper() {
-    let runtime = beside_a_neighbour(short()).await;
-    let outcome = sin(&runtime, "sleep", Value::Null).await;
-    assert_eq!(outcome.class, Class::Timeout, "{}", outcome.message());
-    assert_eq!(sin(&runtime, "ok", json!({})).await.class, Class::Ok);
+    let beside = Beside::new(hurried()).await;
+    let words = beside.killed("hostile.sleep", Value::Null, Class::Timeout).await;
+    assert!(words.contains("by its deadline"), "{words}");
 }
 
-/// S11: a panic is a trap that carries the guest's own words and a backtrace.
+/// H5: so is one that fills its memory again and again: each fill is one instruction, and epochs come between two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s11_a_panic_is_a_trap_with_message_and_backtrace() {
-    let runtime = beside_a_neighbour(hostile()).await;
-    let outcome = sin(&runtime, "panic", json!("over and out")).await;
-    assert_eq!(outcome.class, Class::Trap);
-    println!("{}\n{:?}", outcome.message(), outcome.fault.as_ref().and_then(|f| f.backtrace()));
-    assert!(outcome.message().contains("over and out"), "{}", outcome.message());
+async fn h5_timeout_violated_by_a_filler() {
+    let beside = Beside::new(hurried()).await;
+    beside.killed("hostile.fill", json!(32), Class::Timeout).await;
+}
+
+/// S2: the publisher's own deadline stops a guest that may take longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_the_publishers_deadline_stops_a_guest_too() {
+    let beside = Beside::new(hostile()).await;
+    let event = super::beside::sin_event("hostile.spin", Value::Null);
+    let report = beside.runtime.publish_within(event, SHORT).await.unwrap();
+    assert_eq!(report.of("hostile/sin").unwrap().class, Class::Timeout);
+    beside.obeys("hostile.ok", Value::Null).await;
+}
+
+/// S2, H9: an instance has its whole time again at every call: the second and third would not fit into what is left of
+/// the first one's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_h9_the_second_call_has_the_whole_deadline_again() {
+    let beside = Beside::new(hostile().limits(limits(|limits| limits.timeout = Duration::from_millis(900)))).await;
+    beside.obeys("hostile.sleep", json!(500)).await;
+    beside.obeys("hostile.sleep", json!(500)).await;
+    // Long enough in the guest for an epoch to look at the deadline.
+    beside.obeys("hostile.flood-log", json!(20_000)).await;
+}
+
+/// S2, H2: a `start` that spins, and one that sleeps, ends by the deadline; the plugin is in error, the others go on, and
+/// another config starts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_h2_start_ends_by_the_deadline() {
+    for sin in ["spin", "sleep"] {
+        let runtime = Runtime::builder().build().unwrap();
+        runtime.launch(vec![neighbour()]).await.unwrap();
+        runtime
+            .load(hurried().config(config(json!({ "in-start": sin }))))
+            .await
+            .unwrap();
+        let error = runtime.start("hostile").await.unwrap_err();
+        assert!(
+            matches!(&error, PluginError::Start { fault, .. } if fault.class() == Class::Timeout),
+            "{error}"
+        );
+        assert!(error.to_string().contains("did not end start"), "{error}");
+        assert_eq!(runtime.plugin("hostile").unwrap().state, PluginState::Error);
+        let report = runtime
+            .publish(super::beside::sin_event("hostile.ok", Value::Null))
+            .await
+            .unwrap();
+        assert_eq!(report.outcomes.len(), 1, "only the neighbour is on the bus");
+        assert!(report.all_ok());
+        runtime.reconfigure("hostile", config(json!({}))).await.unwrap();
+        runtime.start("hostile").await.unwrap();
+    }
+}
+
+/// S2, H2: so does `health`; the plugin is told unhealthy, and the next event is served by a fresh instance.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_h2_health_ends_by_the_deadline() {
+    for sin in ["spin", "sleep"] {
+        let beside = Beside::new(hurried().config(config(json!({ "in-health": sin })))).await;
+        let health = beside.runtime.plugin_health("hostile").await.unwrap();
+        assert!(
+            matches!(&health, Health::Unhealthy(why) if why.starts_with("timeout: ")),
+            "{health:?}"
+        );
+        assert_eq!(
+            beside.runtime.plugin_health("neighbour").await.unwrap(),
+            Health::Healthy
+        );
+        beside.obeys("hostile.ok", Value::Null).await;
+    }
+}
+
+/// S2, H2: so does `stop`; the plugin is stopped all the same, and starts again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_h2_stop_ends_by_the_deadline() {
+    for sin in ["spin", "sleep", "trap"] {
+        let beside = Beside::new(hurried().config(config(json!({ "in-stop": sin })))).await;
+        beside.runtime.stop("hostile").await.unwrap();
+        assert_eq!(beside.runtime.plugin("hostile").unwrap().state, PluginState::Stopped);
+        beside.runtime.start("hostile").await.unwrap();
+        beside.obeys("hostile.ok", Value::Null).await;
+    }
+}
+
+/// S2, H2: so does `describe`, at load: the plugin is refused, and others can still be loaded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_h2_describe_ends_by_the_deadline() {
+    let runtime = Runtime::builder().build().unwrap();
+    let spinning = spec("hostile-describe").limits(limits(|limits| limits.timeout = SHORT));
+    let error = runtime.load(spinning).await.unwrap_err();
+    assert!(
+        matches!(&error, LoadError::Describe { fault, .. } if fault.class() == Class::Timeout),
+        "{error}"
+    );
+    assert!(error.to_string().contains("did not end describe"), "{error}");
+    assert!(runtime.plugins().is_empty());
+    runtime.launch(vec![neighbour()]).await.unwrap();
 }

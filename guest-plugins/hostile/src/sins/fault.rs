@@ -31,7 +31,7 @@ pub(super) fn flaky(_: &mut Hostile, event: &Event, cx: &Context) -> Result<(), 
 
 /// Rejects with a text of so many MiB, 10 without a number.
 pub(super) fn big_answer(_: &mut Hostile, event: &Event, _: &Context) -> Result<(), Failure> {
-    Err(Failure::Reject(data::mebibytes_or(event, 10)?))
+    Err(Failure::Reject("x".repeat(data::mebibytes_or(event, 10)?)))
 }
 
 /// Executes `unreachable`.
@@ -44,9 +44,9 @@ pub(super) fn panic(_: &mut Hostile, event: &Event, _: &Context) -> Result<(), F
     panic_with(&format!("hostile says: {}", String::from_utf8_lossy(event.data())))
 }
 
-/// Ends the process, as it believes, with code 3.
+/// Ends the process, as it believes, with a failure.
 pub(super) fn exit(_: &mut Hostile, _: &Event, _: &Context) -> Result<(), Failure> {
-    std::process::exit(3)
+    std::process::exit(1)
 }
 
 /// In a guest an abort is the instruction `unreachable`, without a word on stderr.

@@ -22,7 +22,7 @@ pub(crate) struct Hoard(Vec<Pollable>);
 
 /// Asks for so many MiB of random bytes at once, 1,024 without a number, and reports how many `bytes` came.
 pub(super) fn big_random(_: &mut Hostile, event: &Event, cx: &Context) -> Result<(), Failure> {
-    let bytes = data::number_or(event, 1024)?.saturating_mul(1024 * 1024);
+    let bytes = data::mebibytes_or(event, 1024)? as u64;
     report::publish(cx, "big-random", json!({ "bytes": get_random_bytes(bytes).len() }))
 }
 
@@ -53,8 +53,8 @@ pub(super) fn env(_: &mut Hostile, _: &Event, cx: &Context) -> Result<(), Failur
     )
 }
 
-/// Connects to the address that the data is, `"127.0.0.1:80"` without one, listens, sends a datagram there and looks up a
-/// name; reports each answer.
+/// Connects to the address that the data is, `"127.0.0.1:80"` without one, listens, sends a datagram there and looks up
+/// a name; reports each answer.
 pub(super) fn net(_: &mut Hostile, event: &Event, cx: &Context) -> Result<(), Failure> {
     let address: String = if event.data().is_empty() {
         "127.0.0.1:80".to_owned()

@@ -34,7 +34,7 @@ pub(super) fn grow(_: &mut Hostile, _: &Event, cx: &Context) -> Result<(), Failu
 
 /// Fills so many MiB again and again, 32 without a number.
 pub(super) fn fill(_: &mut Hostile, event: &Event, _: &Context) -> Result<(), Failure> {
-    let mut memory = data::mebibytes_or(event, 32)?.into_bytes();
+    let mut memory = vec![0; data::mebibytes_or(event, 32)?];
     for byte in (0..=u8::MAX).cycle() {
         black_box(&mut memory).fill(byte);
     }

@@ -33,7 +33,7 @@ fn flood(output: &mut impl Write, name: &str, lines: u64) -> Result<(), Failure>
 
 /// Logs one line of so many MiB, 10 without a number, and prints it to stderr without an end.
 pub(super) fn long_line(_: &mut Hostile, event: &Event, _: &Context) -> Result<(), Failure> {
-    let line = data::mebibytes_or(event, 10)?;
+    let line = "x".repeat(data::mebibytes_or(event, 10)?);
     log::info!("{line}");
     Ok(stderr().write_all(line.as_bytes())?)
 }

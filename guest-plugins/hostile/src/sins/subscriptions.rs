@@ -16,8 +16,8 @@ pub(super) fn unsubscribe(_: &mut Hostile, event: &Event, cx: &Context) -> Resul
     report::publish(cx, "unsubscribe", report::told(answer))
 }
 
-/// Subscribes to so many patterns `hostile.extra.N`, 100,000 without a number. Reports how many were `made`, and the first
-/// `error`.
+/// Subscribes to so many patterns `hostile.extra.N`, 100,000 without a number. Reports how many were `made`, and the
+/// first `error`.
 pub(super) fn flood_subscribe(_: &mut Hostile, event: &Event, cx: &Context) -> Result<(), Failure> {
     let mut made = 0;
     let mut first_error = None;

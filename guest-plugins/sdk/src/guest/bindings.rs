@@ -1,8 +1,10 @@
-//! The generated bindings. Their export macros run in the author's crate, so the modules are public, behind `__private`.
+//! The generated bindings. Their export macros run in the author's crate, so the modules are public, behind
+//! `__private`.
 //!
-//! The contract's two worlds share the interface `plugin`, and a crate can't generate the exports of one interface twice. So
-//! each exported interface gets a world of its own here, and the linker puts together those that a component exports: `life`
-//! and `handling` are `event-plugin`, `life` and `filtering` are `filter-plugin`. Imports that nobody calls drop out.
+//! The contract's two worlds share the interface `plugin`, and a crate can't generate the exports of one interface
+//! twice. So each exported interface gets a world of its own here, and the linker puts together those that a component
+//! exports: `life` and `handling` are `event-plugin`, `life` and `filtering` are `filter-plugin`. Imports that nobody
+//! calls drop out.
 #![allow(missing_docs, unsafe_code, unreachable_pub, reason = "generated")]
 
 pub mod life {

@@ -54,7 +54,8 @@ impl<P: Plugin, C: Component<Instance = Running<P>>> handler::Guest for C {
 }
 
 impl<F: Filter, C: Component<Instance = RunningFilter<F>>> filter::Guest for C {
-    /// Before `start` nothing is accepted: a filter that isn't there must not let through what it is there to hold back.
+    /// Before `start` nothing is accepted: a filter that isn't there must not let through what it is there to hold
+    /// back.
     fn accepts(event: types::Event) -> bool {
         C::slot()
             .with(|slot| slot.with(|filter| filter.accepts(&event.into())))

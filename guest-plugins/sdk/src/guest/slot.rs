@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 
-/// Where a component keeps what `start` made. The macro puts it into a thread-local, which in a guest is a plain static; the
-/// host never enters an instance twice at a time, so the borrow can't fail.
+/// Where a component keeps what `start` made. The macro puts it into a thread-local, which in a guest is a plain
+/// static; the host never enters an instance twice at a time, so the borrow can't fail.
 pub struct Slot<T>(RefCell<Option<T>>);
 
 impl<T> Slot<T> {

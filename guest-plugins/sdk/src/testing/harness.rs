@@ -8,7 +8,7 @@ use crate::{Draft, Failure, Plugin};
 
 /// One started instance of a plugin, and the bus as it sees it.
 ///
-/// See the [crate's example](crate#write-palisade-plugins-in-rust-a-struct-a-trait-and-one-macro-line).
+/// The [crate's page](crate) shows one at work.
 pub struct Harness<P> {
     running: Running<P>,
     world: World,
@@ -38,8 +38,8 @@ impl Grants {
 }
 
 impl<P: Plugin> Harness<P> {
-    /// Starts the plugin with this config, `json!({})` for none, and every grant. An error is what the operator would read:
-    /// of `start`, or of a description that the host would refuse.
+    /// Starts the plugin with this config, `json!({})` for none, and every grant. An error is what the operator would
+    /// read: of `start`, or of a description that the host would refuse.
     pub fn start(config: Value) -> Result<Self, String> {
         Self::start_with(config, Grants::all())
     }
@@ -69,7 +69,8 @@ impl<P: Plugin> Harness<P> {
         })
     }
 
-    /// Delivers an event to every handler that is subscribed to it, in the order of `handlers`, and returns the first failure.
+    /// Delivers an event to every handler that is subscribed to it, in the order of `handlers`, and returns the first
+    /// failure.
     ///
     /// # Panics
     ///

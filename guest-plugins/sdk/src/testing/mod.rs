@@ -1,8 +1,9 @@
 //! Drives a plugin on the host, without wasm, as the runtime would: for unit tests of a plugin's logic.
 //!
 //! [`Harness`] is for a [`Plugin`](crate::Plugin), [`FilterHarness`] for a [`Filter`](crate::Filter). Both keep to the
-//! contract: what a call publishes is released when it succeeds, drafts are checked as the host checks them, and events reach
-//! the handlers whose patterns match. What they don't do is limit time and memory, retry, or order; and a panic is a panic.
+//! contract: what a call publishes is released when it succeeds, drafts are checked as the host checks them, and events
+//! reach the handlers whose patterns match. What they don't do is limit time and memory, retry, or order; and a panic
+//! is a panic.
 
 mod describe;
 mod draft;

@@ -1,1 +1,48 @@
-fn main(){}
+//! The `palisade` binary: runs plugins as a config file says, checks such a file, and looks at single plugins.
+
+mod arguments;
+mod call;
+mod check;
+mod console;
+mod exit;
+mod feed;
+mod inspect;
+mod letters;
+mod logging;
+mod placement;
+mod run;
+mod show;
+mod signals;
+mod start;
+mod stdin;
+mod stdout;
+mod summary;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use console::Console;
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let Arguments { log, command } = Arguments::parse();
+    let console = Console::new(log.log);
+    if let Err(error) = logging::init(&log, &command, &console) {
+        console.error(&error);
+        return Exit::Usage.into();
+    }
+    let ended = match command {
+        Command::Run(arguments) => run::run(&arguments, &console),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Call(arguments) => call::run(&arguments),
+    };
+    let exit = ended.unwrap_or_else(|error| {
+        console.error(&error);
+        Exit::Failed
+    });
+    exit.into()
+}

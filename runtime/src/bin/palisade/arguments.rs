@@ -1,0 +1,134 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use crate::call::CallArguments;
+
+/// Runs WebAssembly plugins around an event bus, each in its own sandbox.
+#[derive(Parser)]
+#[command(name = "palisade", version, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  palisade inspect plugins/audit-logger.wasm
+      what the file is, what it handles, what it asks for
+  palisade call plugins/auth-enhancer.wasm event.json --grant-publish 'auth.*'
+      give it one event and see what it does
+  palisade check --config palisade.toml
+      find what would stop a start
+  palisade run --config palisade.toml --stdin < events.ndjson > published.ndjson
+      send events through the plugins; what these publish goes to stdout
+
+Exit codes: 0 all delivered, 1 the start failed, 2 wrong usage, 3 some events were refused or not delivered.";
+
+/// What goes to stderr, and how.
+#[derive(Args)]
+pub(crate) struct LogArguments {
+    /// How stderr looks: for people, or one JSON object a line, the summary included.
+    #[arg(long, global = true, value_enum, default_value = "pretty", value_name = "FORMAT", help_heading = "Log")]
+    pub(crate) log: LogFormat,
+    /// What is logged. By default `info` for `run` and `warn` for the others. PALISADE_LOG takes filters such as
+    /// `warn,palisade::guest=debug` instead.
+    #[arg(long, global = true, value_enum, value_name = "LEVEL", help_heading = "Log")]
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Pretty,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start the plugins of a config file, and serve until SIGTERM or SIGINT, or until the end of stdin.
+    Run(RunArguments),
+    /// Say everything that would stop a start, without starting.
+    Check(CheckArguments),
+    /// Show what a component is, what it handles and what it asks for.
+    Inspect(InspectArguments),
+    /// Give one event to one plugin, and show what becomes of it.
+    Call(Box<CallArguments>),
+}
+
+#[derive(Args)]
+#[command(after_help = RUN_HELP)]
+pub(crate) struct RunArguments {
+    /// The config file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Read events from stdin, one CloudEvents JSON a line, and end when all of them are done with.
+    #[arg(long)]
+    pub(crate) stdin: bool,
+}
+
+const RUN_HELP: &str = "\
+With --stdin every event that a plugin publishes is written to stdout, one CloudEvents JSON a line, and nothing else is;
+logs and a summary go to stderr. A line that is no event is reported with its number, and the rest goes on.
+
+A first SIGTERM or SIGINT ends it in order: no more events are taken, and those under way are finished until the time that
+`drain` in the config says. A second signal ends it at once.
+
+Examples:
+  palisade run --config palisade.toml --stdin < events.ndjson
+  tail -F events.ndjson | palisade run --config palisade.toml --stdin
+  palisade run --config palisade.toml --stdin --log json < events.ndjson 2> run.log
+
+Exit codes: 0 all delivered, 1 the start failed, 3 some events were refused or not delivered.";
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  palisade check --config palisade.toml && systemctl restart palisade")]
+pub(crate) struct CheckArguments {
+    /// The config file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  palisade inspect plugin.wasm\n  palisade inspect plugin.wasm --json | jq -r .digest")]
+pub(crate) struct InspectArguments {
+    /// The component.
+    #[arg(value_name = "FILE.wasm")]
+    pub(crate) file: PathBuf,
+    /// Show it as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A time such as `15s`, for arguments.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time.is_zero() => Err("it has to be longer than nothing".to_owned()),
+        Ok(time) => Ok(time),
+        Err(error) => Err(format!("no time such as 15s or 100ms: {error}")),
+    }
+}
+
+/// A size such as `64MiB`, for arguments.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let size = text.parse::<bytesize::ByteSize>().map_err(|_| "no size such as 64MiB".to_owned())?;
+    match usize::try_from(size.as_u64()) {
+        Ok(0) => Err("it has to be more than nothing".to_owned()),
+        Ok(bytes) => Ok(bytes),
+        Err(_) => Err("more than this machine can have".to_owned()),
+    }
+}

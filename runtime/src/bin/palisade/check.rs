@@ -1,0 +1,44 @@
+//! `palisade check`: all that would stop a start.
+
+use anyhow::Result;
+use palisade::config::Config;
+use palisade::{Inspection, Isolation, PluginKind, PluginSpec};
+
+use crate::arguments::CheckArguments;
+use crate::exit::Exit;
+use crate::letters::Reasons;
+use crate::{show, start, text};
+
+pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
+    let config = Config::from_file(&arguments.config)?;
+    start::nothing_to_run(&config)?;
+    let inspections = start::tokio()?.block_on(async {
+        let runtime = start::build(&config, &Reasons::default())?;
+        start::check(&config, &runtime).await
+    })?;
+    let specs = config.specs();
+    let shown: String = inspections.iter().zip(&specs).map(|(inspection, spec)| one(inspection, spec)).collect();
+    let (plugins, filters) = (config.plugins.len(), config.filters.len());
+    show::print(&format!("{shown}ok: all could start (plugins: {plugins}, filters: {filters})\n"))?;
+    Ok(Exit::Ok)
+}
+
+/// What one plugin is, and what it may use and do here.
+fn one(inspection: &Inspection, spec: &PluginSpec) -> String {
+    let Inspection { name, kind, info, digest, limits, .. } = inspection;
+    let isolation = match (kind, spec.isolation) {
+        (PluginKind::Filter, _) => format!("timeout {}", text::time(spec.filter.timeout)),
+        (_, Isolation::Persistent) => "persistent".to_owned(),
+        (_, Isolation::PerEvent) => "per-event".to_owned(),
+    };
+    format!(
+        "{name}  {kind}  {version}\n  {digest}\n  {isolation}, {concurrency} at a time\n{handlers}  config\n    {config}\n  \
+         grants\n{grants}  limits\n{limits}\n",
+        version = text::printable(&info.version),
+        concurrency = spec.concurrency,
+        handlers = show::handlers(info),
+        config = spec.config.shown(),
+        grants = show::grants(&spec.grants),
+        limits = show::limits(limits),
+    )
+}

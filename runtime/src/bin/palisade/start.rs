@@ -1,0 +1,77 @@
+//! From a config file to plugins that run, or all that is in the way.
+
+use anyhow::{Context, Result, anyhow, bail};
+use palisade::config::Config;
+use palisade::{Inspection, LaunchError, Runtime};
+
+use crate::letters::{Counted, Reasons};
+use crate::placement::{Found, misplaced};
+
+/// The tokio runtime of all commands.
+pub(crate) fn tokio() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")
+}
+
+/// A runtime as the config says, whose dead letters are counted.
+pub(crate) fn build(config: &Config, reasons: &Reasons) -> Result<Runtime> {
+    let letters = Counted { store: config.dead_letters(), reasons: reasons.clone() };
+    Ok(config.runtime().dead_letters(letters).build()?)
+}
+
+/// Starts all plugins, the filters first; none runs when this fails.
+pub(crate) async fn launch(config: &Config, runtime: &Runtime) -> Result<()> {
+    if config.check_directories().is_err() {
+        // They are in the way of a start; whatever else is will be named along with them.
+        check(config, runtime).await?;
+    }
+    runtime.launch(config.specs()).await.map_err(|error| failed(&lines(&error)))?;
+    let found: Vec<_> = runtime.plugins().iter().map(Found::from).collect();
+    let misplaced = misplaced(config, &found);
+    if misplaced.is_empty() {
+        return Ok(());
+    }
+    runtime.shutdown(config.drain).await;
+    Err(failed(&misplaced))
+}
+
+/// All that would stop a launch before the first plugin starts.
+pub(crate) async fn check(config: &Config, runtime: &Runtime) -> Result<Vec<Inspection>> {
+    let mut problems = Vec::new();
+    if let Err(error) = config.check_directories() {
+        problems.push(error.to_string());
+    }
+    let inspections = match runtime.check(config.specs()).await {
+        Ok(inspections) => inspections,
+        Err(error) => {
+            problems.extend(lines(&error));
+            Vec::new()
+        }
+    };
+    problems.extend(misplaced(config, &inspections.iter().map(Found::from).collect::<Vec<_>>()));
+    if problems.is_empty() {
+        return Ok(inspections);
+    }
+    Err(failed(&problems))
+}
+
+fn lines(error: &LaunchError) -> Vec<String> {
+    error.0.iter().map(ToString::to_string).collect()
+}
+
+fn failed(problems: &[String]) -> anyhow::Error {
+    let many = if problems.len() == 1 { "a plugin" } else { "some plugins" };
+    anyhow!("{many} can't be started:\n{}", indent(problems))
+}
+
+fn indent(problems: &[String]) -> String {
+    let lines = problems.iter().flat_map(|problem| problem.lines());
+    lines.map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Refuses a config without plugins: more likely it is the wrong file than meant so.
+pub(crate) fn nothing_to_run(config: &Config) -> Result<()> {
+    if config.plugins.is_empty() && config.filters.is_empty() {
+        bail!("the config has no [[plugin]] and no [[filter]], so there is nothing to run");
+    }
+    Ok(())
+}

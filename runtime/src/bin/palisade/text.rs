@@ -1,0 +1,84 @@
+//! Words and numbers for people.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+/// A text of somebody else, on one line and without what would move a terminal's cursor.
+pub(crate) fn printable(text: &str) -> String {
+    escape(text, false)
+}
+
+/// The same, with its lines.
+pub(crate) fn printable_lines(text: &str) -> String {
+    escape(text, true)
+}
+
+fn escape(text: &str, keep_lines: bool) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && !(keep_lines && character == '\n') {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
+/// 1234567 as `1,234,567`.
+pub(crate) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// 1536 as `1.5 KiB`.
+pub(crate) fn bytes(bytes: usize) -> String {
+    ByteSize(bytes as u64).display().iec().to_string()
+}
+
+/// A time that was set: `1m 30s`.
+pub(crate) fn time(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
+/// A time that was measured: `1.23ms`.
+pub(crate) fn measured(time: Duration) -> String {
+    format!("{time:.2?}")
+}
+
+/// Whole milliseconds with three decimals, for JSON.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    /// H20
+    #[test]
+    fn h20_control_characters_are_escaped() {
+        assert_eq!(printable("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
+        assert_eq!(printable_lines("a\n\rb"), "a\n\\rb");
+    }
+
+    #[test]
+    fn measures_have_units() {
+        assert_eq!((bytes(1536), bytes(12)), ("1.5 KiB".to_owned(), "12 B".to_owned()));
+        assert_eq!(measured(Duration::from_micros(1234)), "1.23ms");
+        assert_eq!(milliseconds(Duration::from_nanos(1_234_567)), 1.235);
+    }
+}

@@ -1,0 +1,82 @@
+//! `queue` and `retry`, for all plugins, one plugin or one handler: what a table does not say comes from the one before.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::document::Document;
+use super::error::ConfigProblem;
+use super::value::{Count, Size, Time, Value};
+use crate::delivery::{Overflow, QueuePolicy, RetryPolicy};
+
+/// `[defaults.delivery]` and `[plugin.delivery]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct DeliveryTable {
+    pub(super) queue: Option<QueueTable>,
+    pub(super) retry: Option<Spanned<RetryTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct QueueTable {
+    events: Option<Count<usize, 100_000_000>>,
+    bytes: Option<Size<usize>>,
+    overflow: Option<OverflowName>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OverflowName {
+    Block,
+    Reject,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RetryTable {
+    attempts: Option<Count<u32, 1_000_000>>,
+    base: Option<Time>,
+    cap: Option<Time>,
+    max_age: Option<Time>,
+}
+
+impl QueueTable {
+    pub(super) fn over(&self, before: QueuePolicy) -> QueuePolicy {
+        QueuePolicy {
+            events: self.events.as_ref().map_or(before.events, Value::get),
+            bytes: self.bytes.as_ref().map_or(before.bytes, Value::get),
+            overflow: self.overflow.map_or(before.overflow, |name| match name {
+                OverflowName::Block => Overflow::Block,
+                OverflowName::Reject => Overflow::Reject,
+            }),
+        }
+    }
+}
+
+impl RetryTable {
+    fn over(&self, before: RetryPolicy) -> RetryPolicy {
+        RetryPolicy {
+            attempts: self.attempts.as_ref().map_or(before.attempts, Value::get),
+            base: self.base.as_ref().map_or(before.base, Value::get),
+            cap: self.cap.as_ref().map_or(before.cap, Value::get),
+            max_age: self.max_age.as_ref().map_or(before.max_age, Value::get),
+        }
+    }
+}
+
+/// The policy of a `retry` at hand, which may contradict itself together with what it inherits.
+pub(super) fn retry(
+    table: &Spanned<RetryTable>,
+    before: RetryPolicy,
+    key: &str,
+    document: &Document,
+    problems: &mut Vec<ConfigProblem>,
+) -> RetryPolicy {
+    let policy = table.get_ref().over(before);
+    if policy.base > policy.cap {
+        let (base, cap) = (humantime::format_duration(policy.base), humantime::format_duration(policy.cap));
+        let message = format!("base ({base}) is above cap ({cap}), the longest delay");
+        problems.push(document.problem(&table.span(), format!("{key}.base"), message));
+    }
+    policy
+}

@@ -1,0 +1,60 @@
+//! `[events]`.
+
+use serde::Deserialize;
+
+use super::value::{Count, Size, Time, Value};
+use crate::builder::RuntimeBuilder;
+use crate::delivery::MemoryDeadLetters;
+use crate::event::EventLimits;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct EventsTable {
+    max_id: Option<Size<usize>>,
+    max_type: Option<Size<usize>>,
+    max_source: Option<Size<usize>>,
+    max_data: Option<Size<usize>>,
+    max_metadata_entries: Option<Count<usize, 1_000_000>>,
+    max_metadata: Option<Size<usize>>,
+    /// Beyond this a parser that recurses, the host's or a guest's, would run off its stack.
+    max_json_depth: Option<Count<usize, 10_000>>,
+    /// A hop count ends at 255: from there on no loop could be told.
+    max_hops: Option<Count<u32, 254>>,
+    publish_timeout: Option<Time>,
+    dead_letters: Option<Count<usize, 10_000_000>>,
+}
+
+impl EventsTable {
+    pub(super) fn apply(&self, builder: RuntimeBuilder) -> RuntimeBuilder {
+        let builder = builder.event_limits(self.limits());
+        let builder = match &self.max_hops {
+            Some(hops) => builder.max_hops(hops.get()),
+            None => builder,
+        };
+        match &self.publish_timeout {
+            Some(limit) => builder.publish_timeout(limit.get()),
+            None => builder,
+        }
+    }
+
+    pub(super) fn dead_letters(&self) -> MemoryDeadLetters {
+        match &self.dead_letters {
+            Some(capacity) => MemoryDeadLetters::new(capacity.get()),
+            None => MemoryDeadLetters::default(),
+        }
+    }
+
+    pub(super) fn limits(&self) -> EventLimits {
+        let default = EventLimits::default();
+        let or = |size: &Option<Size<usize>>, default| size.as_ref().map_or(default, Value::get);
+        EventLimits {
+            id_bytes: or(&self.max_id, default.id_bytes),
+            type_bytes: or(&self.max_type, default.type_bytes),
+            source_bytes: or(&self.max_source, default.source_bytes),
+            data_bytes: or(&self.max_data, default.data_bytes),
+            metadata_entries: self.max_metadata_entries.as_ref().map_or(default.metadata_entries, Value::get),
+            metadata_bytes: or(&self.max_metadata, default.metadata_bytes),
+            json_depth: self.max_json_depth.as_ref().map_or(default.json_depth, Value::get),
+        }
+    }
+}

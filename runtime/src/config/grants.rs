@@ -1,0 +1,97 @@
+//! `[plugin.grants]` and `[filter.grants]`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::document::Document;
+use super::error::ConfigProblem;
+use super::value::{EnvName, GuestPath, HostPath, Parsed, PatternText, Value};
+use crate::plugin::{FsGrant, FsMode, Grants};
+
+/// What a plugin may be granted.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct GrantsTable {
+    #[serde(default)]
+    publish: Vec<PatternText>,
+    #[serde(default)]
+    subscribe: Vec<PatternText>,
+    #[serde(default)]
+    env: Vec<Parsed<EnvName>>,
+    #[serde(default)]
+    fs: Vec<FsTable>,
+}
+
+/// What a filter may be granted: it has no bus to publish to.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct FilterGrantsTable {
+    #[serde(default)]
+    env: Vec<Parsed<EnvName>>,
+    #[serde(default)]
+    fs: Vec<FsTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FsTable {
+    host: Spanned<Parsed<HostPath>>,
+    guest: Spanned<Parsed<GuestPath>>,
+    #[serde(default)]
+    mode: ModeName,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ModeName {
+    #[default]
+    Read,
+    Write,
+}
+
+impl From<FilterGrantsTable> for GrantsTable {
+    fn from(FilterGrantsTable { env, fs }: FilterGrantsTable) -> Self {
+        Self { env, fs, ..Self::default() }
+    }
+}
+
+/// What reading grants leaves for the config as a whole.
+pub(super) struct Found<'a> {
+    pub(super) problems: &'a mut Vec<ConfigProblem>,
+    pub(super) directories: &'a mut Vec<(PathBuf, ConfigProblem)>,
+}
+
+impl GrantsTable {
+    /// `owner` is `plugin` or `filter`.
+    pub(super) fn grants(&self, owner: &str, document: &Document, found: Found<'_>) -> Grants {
+        let mut guests = BTreeSet::new();
+        for fs in &self.fs {
+            let (host, guest) = (document.path(&fs.host.get_ref().get().0), fs.guest.get_ref().get());
+            let missing = format!("there is no directory {}; create it first", host.display());
+            found.directories.push((host, document.problem(&fs.host.span(), format!("{owner}.grants.fs.host"), missing)));
+            if !guests.insert(guest.0.trim_end_matches('/').to_owned()) {
+                let twice = format!("two directories are called {} for this {owner}", guest.0);
+                found.problems.push(document.problem(&fs.guest.span(), format!("{owner}.grants.fs.guest"), twice));
+            }
+        }
+        let mut grants = Grants::default();
+        grants.publish = self.publish.iter().map(Value::get).collect();
+        grants.subscribe = self.subscribe.iter().map(Value::get).collect();
+        grants.env = self.env.iter().map(|name| name.get().0).collect();
+        grants.fs = self.fs.iter().map(|fs| fs.grant(document)).collect();
+        grants
+    }
+}
+
+impl FsTable {
+    fn grant(&self, document: &Document) -> FsGrant {
+        let mode = match self.mode {
+            ModeName::Read => FsMode::Read,
+            ModeName::Write => FsMode::Write,
+        };
+        FsGrant { host: document.path(&self.host.get_ref().get().0), guest: self.guest.get_ref().get().0, mode }
+    }
+}

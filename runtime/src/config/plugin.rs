@@ -1,0 +1,221 @@
+//! `[[plugin]]` and `[[filter]]`: from tables to specs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::delivery::{DeliveryTable, QueueTable, RetryTable, retry};
+use super::document::Document;
+use super::error::ConfigProblem;
+use super::grants::{FilterGrantsTable, Found, GrantsTable};
+use super::limits::LimitsTable;
+use super::settings::{self, SettingsTable};
+use super::value::{Count, Digest, HostPath, Name, Parsed, Time, Value};
+use crate::bus::{FilterOptions, OnFault};
+use crate::delivery::{QueuePolicy, RetryPolicy};
+use crate::limits::Limits;
+use crate::plugin::{HandlerSpec, PluginSpec};
+use crate::sandbox::Isolation;
+
+/// `[[plugin]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PluginTable {
+    path: Parsed<HostPath>,
+    name: Option<Spanned<Parsed<Name>>>,
+    digest: Option<Parsed<Digest>>,
+    isolation: Option<IsolationName>,
+    concurrency: Option<Count<usize, 10_000>>,
+    #[serde(default)]
+    config: SettingsTable,
+    config_file: Option<Spanned<String>>,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    grants: GrantsTable,
+    #[serde(default)]
+    delivery: DeliveryTable,
+    #[serde(default)]
+    handler: BTreeMap<String, HandlerTable>,
+}
+
+/// `[plugin.handler.NAME]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct HandlerTable {
+    timeout: Option<Spanned<Time>>,
+    queue: Option<QueueTable>,
+    retry: Option<Spanned<RetryTable>>,
+}
+
+/// `[[filter]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct FilterTable {
+    path: Parsed<HostPath>,
+    name: Option<Spanned<Parsed<Name>>>,
+    digest: Option<Parsed<Digest>>,
+    instances: Option<Count<usize, 10_000>>,
+    timeout: Option<Spanned<Time>>,
+    on_fault: Option<OnFaultName>,
+    #[serde(default)]
+    config: SettingsTable,
+    config_file: Option<Spanned<String>>,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    grants: FilterGrantsTable,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum IsolationName {
+    Persistent,
+    PerEvent,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OnFaultName {
+    Reject,
+    Pass,
+}
+
+/// What the tables of plugins are read with, and what they leave.
+pub(super) struct Reader<'a> {
+    pub(super) document: &'a Document,
+    pub(super) limits: Limits,
+    pub(super) ceilings: &'a LimitsTable,
+    pub(super) queue: QueuePolicy,
+    pub(super) retry: RetryPolicy,
+    pub(super) problems: Vec<ConfigProblem>,
+    pub(super) directories: Vec<(PathBuf, ConfigProblem)>,
+    /// The names that the file gives, with their lines.
+    pub(super) names: BTreeMap<String, usize>,
+}
+
+impl Reader<'_> {
+    pub(super) fn plugin(&mut self, table: PluginTable) -> PluginSpec {
+        let mut spec = self.spec("plugin", &table.path, table.name.as_ref(), table.digest.as_ref());
+        spec.isolation = table.isolation.map_or(Isolation::default(), |name| match name {
+            IsolationName::Persistent => Isolation::Persistent,
+            IsolationName::PerEvent => Isolation::PerEvent,
+        });
+        spec.concurrency = table.concurrency.as_ref().map_or(spec.concurrency, Value::get);
+        let file = table.config_file.as_ref();
+        spec.config = settings::read(&table.config, file, "plugin", self.document, &mut self.problems);
+        spec.limits = self.limits("plugin.limits", &table.limits);
+        spec.grants = self.grants("plugin", &table.grants);
+        spec.queue = table.delivery.queue.as_ref().map_or(self.queue, |queue| queue.over(self.queue));
+        spec.retry = self.retry("plugin.delivery.retry", table.delivery.retry.as_ref(), self.retry);
+        for (name, handler) in table.handler {
+            let handler = self.handler(&name, &handler, &spec);
+            spec.handlers.insert(name, handler);
+        }
+        spec
+    }
+
+    pub(super) fn filter(&mut self, table: FilterTable) -> PluginSpec {
+        let mut spec = self.spec("filter", &table.path, table.name.as_ref(), table.digest.as_ref());
+        spec.concurrency = table.instances.as_ref().map_or(spec.concurrency, Value::get);
+        let file = table.config_file.as_ref();
+        spec.config = settings::read(&table.config, file, "filter", self.document, &mut self.problems);
+        self.refuse_bus_limits(&table.limits);
+        spec.limits = self.limits("filter.limits", &table.limits);
+        spec.grants = self.grants("filter", &table.grants.into());
+        spec.filter.on_fault = table.on_fault.map_or(OnFault::default(), |name| match name {
+            OnFaultName::Reject => OnFault::Reject,
+            OnFaultName::Pass => OnFault::Pass,
+        });
+        let default = FilterOptions::default().timeout.min(spec.limits.timeout);
+        spec.filter.timeout = self.timeout("filter", table.timeout.as_ref(), &spec.limits).unwrap_or(default);
+        spec
+    }
+
+    fn spec(
+        &mut self,
+        owner: &str,
+        path: &Parsed<HostPath>,
+        name: Option<&Spanned<Parsed<Name>>>,
+        digest: Option<&Parsed<Digest>>,
+    ) -> PluginSpec {
+        let mut spec = PluginSpec::from_file(self.document.path(&path.get().0));
+        spec.name = name.map(|name| self.unique(owner, name));
+        spec.digest = digest.map(|digest| digest.get().0);
+        spec
+    }
+
+    /// Plugins and filters share their names, as lifecycle events and dependencies go by them.
+    fn unique(&mut self, owner: &str, name: &Spanned<Parsed<Name>>) -> String {
+        let (Name(text), line) = (name.get_ref().get(), self.document.line(&name.span()));
+        match self.names.get(&text) {
+            Some(first) => {
+                let message = format!("`{text}` is the name in line {first} already; give one of them another");
+                self.problems.push(self.document.problem(&name.span(), format!("{owner}.name"), message));
+            }
+            None => drop(self.names.insert(text.clone(), line)),
+        }
+        text
+    }
+
+    fn limits(&mut self, key: &str, table: &LimitsTable) -> Limits {
+        self.problems.extend(table.check(key, self.ceilings, self.document));
+        let mut limits = self.limits.clone();
+        table.apply(&mut limits);
+        limits
+    }
+
+    /// A filter has no bus, so that limits on what it does there would limit nothing.
+    fn refuse_bus_limits(&mut self, table: &LimitsTable) {
+        let places = [
+            ("publish-events", table.publish_events.as_ref().map(Spanned::span)),
+            ("publish-bytes", table.publish_bytes.as_ref().map(Spanned::span)),
+            ("subscriptions", table.subscriptions.as_ref().map(Spanned::span)),
+        ];
+        for (key, place) in places {
+            if let Some(place) = place {
+                let message = "unknown key: a filter neither publishes nor subscribes; leave it out";
+                self.problems.push(self.document.problem(&place, format!("filter.limits.{key}"), message));
+            }
+        }
+    }
+
+    fn grants(&mut self, owner: &str, table: &GrantsTable) -> crate::plugin::Grants {
+        let found = Found { problems: &mut self.problems, directories: &mut self.directories };
+        table.grants(owner, self.document, found)
+    }
+
+    pub(super) fn retry(&mut self, key: &str, table: Option<&Spanned<RetryTable>>, before: RetryPolicy) -> RetryPolicy {
+        table.map_or(before, |table| retry(table, before, key, self.document, &mut self.problems))
+    }
+
+    fn handler(&mut self, name: &str, table: &HandlerTable, plugin: &PluginSpec) -> HandlerSpec {
+        let key = format!("plugin.handler.{name}");
+        HandlerSpec {
+            timeout: self.timeout(&key, table.timeout.as_ref(), &plugin.limits),
+            queue: table.queue.as_ref().map(|queue| queue.over(plugin.queue)),
+            retry: table.retry.as_ref().map(|_| self.retry(&format!("{key}.retry"), table.retry.as_ref(), plugin.retry)),
+        }
+    }
+
+    /// A timeout of its own, which the plugin's limit would cut without a word if it were longer.
+    fn timeout(
+        &mut self,
+        owner: &str,
+        own: Option<&Spanned<Time>>,
+        limits: &Limits,
+    ) -> Option<std::time::Duration> {
+        let own = own?;
+        let (time, ceiling) = (own.get_ref().get(), self.ceilings.timeout.as_ref().map(|time| time.get_ref().get()));
+        let limit = limits.timeout.min(ceiling.unwrap_or(limits.timeout));
+        if time > limit {
+            let shown = humantime::format_duration(limit);
+            let written = self.document.written(&own.span());
+            let message = format!("{written} is above the plugin's limits.timeout, which is {shown}: raise that too");
+            self.problems.push(self.document.problem(&own.span(), format!("{owner}.timeout"), message));
+        }
+        Some(time)
+    }
+}

@@ -1,0 +1,75 @@
+//! The file as a whole.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::delivery::DeliveryTable;
+use super::document::Document;
+use super::engine::EngineTable;
+use super::error::{ConfigError, all_or};
+use super::events::EventsTable;
+use super::limits::LimitsTable;
+use super::plugin::{FilterTable, PluginTable, Reader};
+use super::value::{Time, Value};
+use super::{Config, ceilings};
+use crate::delivery::{QueuePolicy, RetryPolicy};
+use crate::limits::Limits;
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct FileTable {
+    drain: Option<Time>,
+    engine: EngineTable,
+    events: EventsTable,
+    defaults: DefaultsTable,
+    ceilings: LimitsTable,
+    filter: Vec<FilterTable>,
+    plugin: Vec<PluginTable>,
+}
+
+/// What plugins have unless they say otherwise.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct DefaultsTable {
+    limits: LimitsTable,
+    delivery: DeliveryTable,
+}
+
+/// Reads a whole file: its shape, and then what its parts say together.
+pub(super) fn read(document: &Document) -> Result<Config, ConfigError> {
+    let file: FileTable = toml::from_str(document.text())
+        .map_err(|error| ConfigError::Invalid(vec![document.parse_problem(error)]))?;
+    let FileTable { drain, engine, events, defaults, ceilings, filter, plugin } = file;
+    let mut reader = reader(document, &defaults, &ceilings);
+    let config = Config {
+        drain: drain.map_or(Duration::from_secs(30), |drain| drain.get()),
+        filters: filter.into_iter().map(|table| reader.filter(table)).collect(),
+        plugins: plugin.into_iter().map(|table| reader.plugin(table)).collect(),
+        engine,
+        events,
+        ceilings: ceilings::limits(&ceilings),
+        directories: std::mem::take(&mut reader.directories),
+    };
+    reader.problems.sort_by_key(|problem| (problem.line, problem.column));
+    all_or(reader.problems, config)
+}
+
+fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a LimitsTable) -> Reader<'a> {
+    let mut limits = Limits::default();
+    defaults.limits.apply(&mut limits);
+    let queue = QueuePolicy::default();
+    let mut reader = Reader {
+        document,
+        limits,
+        ceilings,
+        queue: defaults.delivery.queue.as_ref().map_or(queue, |table| table.over(queue)),
+        retry: RetryPolicy::default(),
+        problems: defaults.limits.check("defaults.limits", ceilings, document),
+        directories: Vec::new(),
+        names: BTreeMap::new(),
+    };
+    reader.retry = reader.retry("defaults.delivery.retry", defaults.delivery.retry.as_ref(), reader.retry);
+    reader
+}
