@@ -128,7 +128,11 @@ impl RuntimeBuilder {
         let tokio = Runtime::tokio().ok_or(BuildError::NoTokio)?;
         let engines = Arc::new(Engines::new(self.engine)?);
         let (events, bytes) = self.native_outbox;
-        let outbox = Arc::new(OutboxLimits { events, bytes, event: self.events });
+        let outbox = Arc::new(OutboxLimits {
+            events,
+            bytes,
+            event: self.events,
+        });
         let bus = BusConfig {
             limits: outbox.clone(),
             max_hops: self.max_hops,

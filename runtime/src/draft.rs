@@ -18,7 +18,12 @@ pub struct Draft {
 impl Draft {
     /// A draft without data whose content type is JSON once it has some.
     pub fn new(event_type: impl Into<String>) -> Self {
-        Self { event_type: event_type.into(), data: Bytes::new(), content_type: None, metadata: Vec::new() }
+        Self {
+            event_type: event_type.into(),
+            data: Bytes::new(),
+            content_type: None,
+            metadata: Vec::new(),
+        }
     }
 
     /// A draft with a JSON payload.
@@ -110,7 +115,12 @@ pub(crate) fn stamp(
     if is_reserved(&draft.event_type) {
         return Err(DraftError::Reserved(draft.event_type));
     }
-    let Draft { event_type, data, content_type, metadata } = draft;
+    let Draft {
+        event_type,
+        data,
+        content_type,
+        metadata,
+    } = draft;
     let id = Uuid::now_v7().to_string();
     let mut event = Event::builder(event_type, source).time(EventTime::now());
     if content_type.is_some() || !data.is_empty() {
@@ -128,7 +138,11 @@ fn check_metadata_name(name: &str) -> Result<(), DraftError> {
         return Err(DraftError::HostOwned(name.to_owned()));
     }
     let fits = (1..=64).contains(&name.len());
-    if fits && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+    if fits
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    {
         return Ok(());
     }
     Err(DraftError::MetadataName(name.chars().take(64).collect()))
@@ -136,9 +150,15 @@ fn check_metadata_name(name: &str) -> Result<(), DraftError> {
 
 fn stamp_lineage<'a>(event: EventBuilder<'a>, id: &'a str, cause: Option<&'a Event>) -> EventBuilder<'a> {
     let Some(cause) = cause else {
-        return event.extension("correlationid", id).extension("hopcount", 0_i64).extension("traceparent", trace(None));
+        return event
+            .extension("correlationid", id)
+            .extension("hopcount", 0_i64)
+            .extension("traceparent", trace(None));
     };
-    let correlation = cause.metadata("correlationid").unwrap_or_else(|| cause.id().into()).into_owned();
+    let correlation = cause
+        .metadata("correlationid")
+        .unwrap_or_else(|| cause.id().into())
+        .into_owned();
     event
         .extension("correlationid", correlation)
         .extension("causationid", cause.id())
@@ -157,7 +177,10 @@ fn trace(parent: Option<&str>) -> String {
 
 /// The trace id and flags of a version 00 traceparent; `None` for what is not one.
 fn trace_id_and_flags(traceparent: &str) -> Option<(&str, &str)> {
-    let hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let hex = |part: &str| {
+        part.bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
     let mut parts = traceparent.split('-');
     let (version, trace_id, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let shaped = version == "00" && trace_id.len() == 32 && span.len() == 16 && flags.len() == 2;

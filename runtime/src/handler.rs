@@ -59,7 +59,11 @@ pub struct Completion {
 impl Completion {
     /// A failed attempt.
     pub fn failed(fault: Fault) -> Self {
-        Self { result: Err(fault), outbox: Vec::new(), fuel: None }
+        Self {
+            result: Err(fault),
+            outbox: Vec::new(),
+            fuel: None,
+        }
     }
 }
 
@@ -98,7 +102,12 @@ pub struct Fault {
 impl Fault {
     /// A fault of a class, with words for the operator.
     pub fn new(class: Class, message: impl Into<Arc<str>>) -> Self {
-        Self { class, message: message.into(), backtrace: None, retry_after: None }
+        Self {
+            class,
+            message: message.into(),
+            backtrace: None,
+            retry_after: None,
+        }
     }
 
     pub(crate) fn with_backtrace(mut self, backtrace: Option<String>) -> Self {
@@ -156,12 +165,18 @@ pub enum Failure {
 impl Failure {
     /// It may succeed later.
     pub fn retry(message: impl Into<String>) -> Self {
-        Self::Retry { message: message.into(), after: None }
+        Self::Retry {
+            message: message.into(),
+            after: None,
+        }
     }
 
     /// It may succeed after this delay.
     pub fn retry_after(message: impl Into<String>, after: Duration) -> Self {
-        Self::Retry { message: message.into(), after: Some(after) }
+        Self::Retry {
+            message: message.into(),
+            after: Some(after),
+        }
     }
 
     /// It never will.
@@ -182,7 +197,7 @@ impl From<Failure> for Fault {
 /// What a native handler is called with: the delivery, and the way back to the bus.
 ///
 /// What it [publishes](Context::publish) is released when the handler returns ok and forgotten when it fails, as it is for
-/// a guest. Subscribing and publishing at once go through a clone of the `Runtime` that the closure owns.
+/// a guest. Subscribing and publishing at once go through a [`WeakRuntime`](crate::WeakRuntime) that the closure owns.
 #[derive(Clone, Debug)]
 pub struct Context {
     shared: Arc<ContextState>,
@@ -275,12 +290,20 @@ impl Outbox {
     fn admit(&mut self, draft: &Draft, limits: &OutboxLimits) -> Result<(), PublishRefused> {
         if self.events.len() >= limits.events as usize {
             let (limit, key) = (u64::from(limits.events), "limits.publish-events");
-            return Err(PublishRefused::OverLimit { limit, unit: "events", key });
+            return Err(PublishRefused::OverLimit {
+                limit,
+                unit: "events",
+                key,
+            });
         }
         let bytes = self.bytes.saturating_add(draft.size_bytes());
         if bytes > limits.bytes {
             let (limit, key) = (limits.bytes as u64, "limits.publish-bytes");
-            return Err(PublishRefused::OverLimit { limit, unit: "bytes", key });
+            return Err(PublishRefused::OverLimit {
+                limit,
+                unit: "bytes",
+                key,
+            });
         }
         self.bytes = bytes;
         Ok(())
@@ -303,18 +326,30 @@ where
 {
     pub(crate) fn new(name: HandlerName, limits: Arc<OutboxLimits>, concurrency: usize, call: F) -> Self {
         let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
-        Self { name, limits, concurrency, permits: Semaphore::new(concurrency), call }
+        Self {
+            name,
+            limits,
+            concurrency,
+            permits: Semaphore::new(concurrency),
+            call,
+        }
     }
 
     async fn attempt(&self, context: Context) -> Result<(), Fault> {
         let deadline = context.deadline;
         let permit = timeout_at(deadline, self.permits.acquire()).await;
         let Ok(Ok(_permit)) = permit else {
-            return Err(Fault::new(Class::Overloaded, format!("{} was busy until the deadline", self.name)));
+            return Err(Fault::new(
+                Class::Overloaded,
+                format!("{} was busy until the deadline", self.name),
+            ));
         };
         match timeout_at(deadline, (self.call)(context)).await {
             Ok(result) => result.map_err(Fault::from),
-            Err(_) => Err(Fault::new(Class::Timeout, format!("{} did not end by its deadline", self.name))),
+            Err(_) => Err(Fault::new(
+                Class::Timeout,
+                format!("{} did not end by its deadline", self.name),
+            )),
         }
     }
 }
@@ -335,7 +370,11 @@ where
             let result = self.attempt(Context { shared: shared.clone() }).await;
             let outbox = std::mem::take(&mut *shared.outbox.lock().unwrap_or_else(PoisonError::into_inner));
             let outbox = if result.is_ok() { outbox.events } else { Vec::new() };
-            Completion { result, outbox, fuel: None }
+            Completion {
+                result,
+                outbox,
+                fuel: None,
+            }
         })
     }
 
@@ -347,5 +386,6 @@ where
 /// The words of a panic, where it has some.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
 }

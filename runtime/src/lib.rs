@@ -38,6 +38,7 @@
 
 mod builder;
 mod bus;
+mod clock;
 #[cfg(feature = "cli")]
 pub mod config;
 mod delivery;
@@ -69,7 +70,7 @@ pub use plugin::{
     FsGrant, FsMode, Grants, HandlerInfo, HandlerSpec, Inspection, LaunchError, LaunchFailure, LoadError, Ordering,
     PluginConfig, PluginError, PluginInfo, PluginSpec, PluginState, PluginStatus, REDACTED, Source,
 };
-pub use runtime::{Drained, Runtime, RuntimeHealth};
+pub use runtime::{Drained, Runtime, RuntimeHealth, WeakRuntime};
 pub use sandbox::{
     ComponentError, EngineError, EngineOptions, Health, INTERFACE_VERSION, Isolation, LogLevel, LogRecord, LogSink,
     PluginKind, TickerHealth, TracingLog, digest_of,

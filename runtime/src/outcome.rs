@@ -101,12 +101,18 @@ pub struct HandlerName {
 impl HandlerName {
     /// The name of a native handler.
     pub fn native(handler: impl Into<Arc<str>>) -> Self {
-        Self { plugin: None, handler: handler.into() }
+        Self {
+            plugin: None,
+            handler: handler.into(),
+        }
     }
 
     /// The name of a plugin's handler.
     pub fn of_plugin(plugin: impl Into<Arc<str>>, handler: impl Into<Arc<str>>) -> Self {
-        Self { plugin: Some(plugin.into()), handler: handler.into() }
+        Self {
+            plugin: Some(plugin.into()),
+            handler: handler.into(),
+        }
     }
 
     /// The plugin, unless the handler is native.
@@ -189,11 +195,17 @@ pub enum Disposition {
 
 impl Report {
     pub(crate) fn delivered(outcomes: Vec<Outcome>) -> Self {
-        Self { disposition: Disposition::Delivered, outcomes }
+        Self {
+            disposition: Disposition::Delivered,
+            outcomes,
+        }
     }
 
     pub(crate) fn undelivered(disposition: Disposition) -> Self {
-        Self { disposition, outcomes: Vec::new() }
+        Self {
+            disposition,
+            outcomes: Vec::new(),
+        }
     }
 
     /// Whether every handler that the event was given to did its work; false for a filtered or unmatched one.
@@ -203,7 +215,9 @@ impl Report {
 
     /// The outcome of one handler, by its shown name.
     pub fn of(&self, handler: &str) -> Option<&Outcome> {
-        self.outcomes.iter().find(|outcome| outcome.handler.to_string() == handler)
+        self.outcomes
+            .iter()
+            .find(|outcome| outcome.handler.to_string() == handler)
     }
 }
 

@@ -1,25 +1,23 @@
 //! The runtime: the one API that the binary and embedders call (L6).
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle as TokioHandle;
-use tokio::time::Instant;
 
 use crate::builder::RuntimeBuilder;
 use crate::bus::{
     Bus, BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, PublishError, RedriveError,
     SubscribeError, SubscribeOptions, SubscriptionId,
 };
+use crate::clock::deadline;
 use crate::delivery::{DeadLetterId, DeadLetterStore};
 use crate::event::{Event, EventLimits, types};
 use crate::handler::{Context, Failure, Handler, Native};
 use crate::outcome::{HandlerName, Receipt, Report};
 use crate::pattern::Pattern;
-use crate::plugin::{
-    Inspection, LaunchError, LoadError, Manager, PluginConfig, PluginError, PluginSpec, PluginStatus,
-};
+use crate::plugin::{Inspection, LaunchError, LoadError, Manager, PluginConfig, PluginError, PluginSpec, PluginStatus};
 use crate::sandbox::engine::Engines;
 use crate::sandbox::{Health, TickerHealth};
 
@@ -32,6 +30,20 @@ use crate::sandbox::{Health, TickerHealth};
 #[derive(Clone)]
 pub struct Runtime {
     inner: Arc<Inner>,
+}
+
+/// A runtime that may be gone: what a handler keeps that needs the runtime. One that kept a [`Runtime`] would keep itself
+/// alive by it, since the runtime keeps its handlers.
+#[derive(Clone)]
+pub struct WeakRuntime {
+    inner: Weak<Inner>,
+}
+
+impl WeakRuntime {
+    /// The runtime, unless its last clone was dropped.
+    pub fn upgrade(&self) -> Option<Runtime> {
+        self.inner.upgrade().map(|inner| Runtime { inner })
+    }
 }
 
 struct Inner {
@@ -69,7 +81,20 @@ impl Runtime {
     }
 
     pub(crate) fn assemble(bus: Arc<Bus>, manager: Manager, engines: Arc<Engines>) -> Self {
-        Self { inner: Arc::new(Inner { bus, manager: Arc::new(manager), engines }) }
+        Self {
+            inner: Arc::new(Inner {
+                bus,
+                manager: Arc::new(manager),
+                engines,
+            }),
+        }
+    }
+
+    /// For handlers and filters of this runtime to keep.
+    pub fn downgrade(&self) -> WeakRuntime {
+        WeakRuntime {
+            inner: Arc::downgrade(&self.inner),
+        }
     }
 
     /// Gives an event to every handler subscribed to its type and waits for what becomes of it: exactly one attempt a
@@ -91,7 +116,7 @@ impl Runtime {
     /// # Errors
     /// As `publish`.
     pub async fn publish_within(&self, event: Event, limit: Duration) -> Result<Report, PublishError> {
-        self.inner.bus.publish(event, Some(Instant::now() + limit)).await
+        self.inner.bus.publish(event, Some(deadline(limit))).await
     }
 
     /// Puts an event into the queue of every handler subscribed to its type, and waits for no handler. Where a queue is
@@ -111,7 +136,7 @@ impl Runtime {
     /// # Errors
     /// As `publish_async`.
     pub async fn publish_async_within(&self, event: Event, limit: Duration) -> Result<Receipt, PublishError> {
-        self.inner.bus.publish_async(event, Some(Instant::now() + limit)).await
+        self.inner.bus.publish_async(event, Some(deadline(limit))).await
     }
 
     /// Subscribes a closure to a pattern, with the default options: one event at a time, 30 s each.
@@ -124,7 +149,9 @@ impl Runtime {
         Fut: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let ids = self.subscribe_with(&[pattern], name, SubscribeOptions::default(), handler)?;
-        ids.first().copied().ok_or_else(|| SubscribeError::NoPattern { handler: name.to_owned() })
+        ids.first().copied().ok_or_else(|| SubscribeError::NoPattern {
+            handler: name.to_owned(),
+        })
     }
 
     /// Subscribes a closure to several patterns. An event that matches several of them is handled once.
@@ -159,8 +186,13 @@ impl Runtime {
         options: SubscribeOptions,
         handler: Arc<dyn Handler>,
     ) -> Result<Vec<SubscriptionId>, SubscribeError> {
-        let patterns = patterns.iter().map(|pattern| pattern.parse()).collect::<Result<Vec<Pattern>, _>>()?;
-        self.inner.bus.subscribe(&patterns, &HandlerName::native(name), &handler, &options)
+        let patterns = patterns
+            .iter()
+            .map(|pattern| pattern.parse())
+            .collect::<Result<Vec<Pattern>, _>>()?;
+        self.inner
+            .bus
+            .subscribe(&patterns, &HandlerName::native(name), &handler, &options)
     }
 
     /// Ends a subscription; in force from the next publish on. What its queue holds is still delivered.
@@ -176,7 +208,9 @@ impl Runtime {
     /// # Errors
     /// When it has none.
     pub fn unsubscribe_pattern(&self, pattern: &str, name: &str) -> Result<(), SubscribeError> {
-        self.inner.bus.unsubscribe_pattern(&pattern.parse()?, &HandlerName::native(name))
+        self.inner
+            .bus
+            .unsubscribe_pattern(&pattern.parse()?, &HandlerName::native(name))
     }
 
     /// Adds a filter at the end of the chain. It is asked about every event that is published from now on.
@@ -334,9 +368,12 @@ impl Runtime {
     /// Ends the runtime in order: takes no more events, publishes `system.shutdown`, finishes what is queued until the
     /// limit, then stops the plugins. What could not be finished is counted and logged.
     pub async fn shutdown(&self, limit: Duration) -> Drained {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline(limit);
         self.inner.bus.close();
-        self.inner.bus.publish_host(types::SYSTEM_SHUTDOWN, &serde_json::json!({}), None).await;
+        self.inner
+            .bus
+            .publish_host(types::SYSTEM_SHUTDOWN, &serde_json::json!({}), None)
+            .await;
         let mut abandoned = self.inner.bus.drain(deadline).await;
         self.inner.manager.shut_down().await;
         // What plugins published in `stop`, to native handlers and to those that stopped later.
@@ -346,7 +383,10 @@ impl Runtime {
 
     /// Publishes `system.startup`; call it when all plugins have started and events are about to come.
     pub async fn announce(&self) {
-        self.inner.bus.publish_host(types::SYSTEM_STARTUP, &serde_json::json!({}), None).await;
+        self.inner
+            .bus
+            .publish_host(types::SYSTEM_STARTUP, &serde_json::json!({}), None)
+            .await;
     }
 
     pub(crate) fn tokio() -> Option<TokioHandle> {

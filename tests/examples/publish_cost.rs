@@ -37,7 +37,10 @@ struct Raw {
 
 impl WasiView for Raw {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 impl types::Host for Raw {}
@@ -74,9 +77,9 @@ struct RawInstance {
 
 async fn raw_instance() -> anyhow::Result<RawInstance> {
     let mut config = Config::new();
-    config.epoch_interruption(true).allocation_strategy(InstanceAllocationStrategy::Pooling(
-        PoolingAllocationConfig::default(),
-    ));
+    config
+        .epoch_interruption(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::default()));
     let engine = Engine::new(&config).map_err(anyhow::Error::from)?;
     let component = Component::from_binary(&engine, &std::fs::read(plugin("probe"))?)?;
     let mut linker = Linker::<Raw>::new(&engine);
@@ -107,7 +110,11 @@ impl RawInstance {
             time: event.timestamp_nanos(),
             data: event.data(),
         };
-        let told = types::Delivery { attempt: 1, time_left_ms: 1000, replayed: false };
+        let told = types::Delivery {
+            attempt: 1,
+            time_left_ms: 1000,
+            replayed: false,
+        };
         let handler = self.guest.palisade_plugin_handler();
         let answer = handler.call_handle(&mut self.store, 0, lowered, told).await?;
         answer.map_err(|failure| anyhow::anyhow!("{failure:?}"))
@@ -120,7 +127,9 @@ async fn main() -> anyhow::Result<()> {
     let native = palisade::Runtime::builder().build()?;
     native.subscribe("bench.event", "native", |_| std::future::ready(Ok(())))?;
     let mut raw = raw_instance().await?;
-    let event = Event::builder("bench.event", "/bench").json(&serde_json::json!({ "pad": "x".repeat(1000) })).build()?;
+    let event = Event::builder("bench.event", "/bench")
+        .json(&serde_json::json!({ "pad": "x".repeat(1000) }))
+        .build()?;
     let (mut ours, mut raws, mut natives, mut empties) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let nobody = palisade::Runtime::builder().build()?;
     for _ in 0..ROUNDS {
@@ -147,7 +156,10 @@ async fn main() -> anyhow::Result<()> {
     }
     let (raw, ours) = (median(raws)?, median(ours)?);
     println!("raw typed call             {raw:>9.1?}");
-    println!("publish, one wasm handler  {ours:>9.1?}  ({:.2}x raw)", ours.as_secs_f64() / raw.as_secs_f64());
+    println!(
+        "publish, one wasm handler  {ours:>9.1?}  ({:.2}x raw)",
+        ours.as_secs_f64() / raw.as_secs_f64()
+    );
     println!("publish, one native closure{:>9.1?}", median(natives)?);
     println!("publish, nobody subscribed {:>9.1?}", median(empties)?);
     Ok(())

@@ -28,7 +28,11 @@ pub fn plugin(name: &str) -> PathBuf {
 /// The `palisade` binary that `cargo xtask test` has built.
 pub fn binary() -> PathBuf {
     let path = target().join("debug/palisade");
-    assert!(path.exists(), "{} is missing: run `cargo build -p palisade`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build -p palisade`",
+        path.display()
+    );
     path
 }
 
@@ -80,13 +84,19 @@ pub fn small_engine() -> EngineOptions {
 /// A runtime with these plugins, started.
 pub async fn runtime_with(specs: impl IntoIterator<Item = PluginSpec>) -> Runtime {
     let runtime = runtime();
-    runtime.launch(specs.into_iter().collect()).await.expect("all plugins start");
+    runtime
+        .launch(specs.into_iter().collect())
+        .await
+        .expect("all plugins start");
     runtime
 }
 
 /// An event with JSON data.
 pub fn event(event_type: &str, data: Value) -> Event {
-    Event::builder(event_type, "/tests").json(&data).build().expect("an event")
+    Event::builder(event_type, "/tests")
+        .json(&data)
+        .build()
+        .expect("an event")
 }
 
 /// What a native handler saw, for tests to look at and to wait for.
@@ -119,7 +129,9 @@ impl Seen {
             }
             std::future::ready(Ok::<(), Failure>(()))
         };
-        runtime.subscribe(">", "seen-published", collect).expect("a subscription");
+        runtime
+            .subscribe(">", "seen-published", collect)
+            .expect("a subscription");
         seen
     }
 

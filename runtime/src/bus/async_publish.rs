@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::endpoint::Endpoint;
 use super::queue::{Entry, Offer};
 use super::{Bus, PublishError, fan_out};
+use crate::clock;
 use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::event::{Event, EventTime};
 use crate::handler::{Delivery, Fault, Origin};
@@ -53,9 +54,14 @@ impl Bus {
         self.admit(&event)?;
         let _pending = self.inflight.begin();
         if let Some(by) = self.refusing_filter(&event).await {
-            return Ok(Receipt { matched: 0, filtered: Some(by.id), enqueued: 0, refused: Vec::new() });
+            return Ok(Receipt {
+                matched: 0,
+                filtered: Some(by.id),
+                enqueued: 0,
+                refused: Vec::new(),
+            });
         }
-        let deadline = deadline.unwrap_or_else(|| Instant::now() + self.publish_timeout);
+        let deadline = deadline.unwrap_or_else(|| clock::deadline(self.publish_timeout));
         let targets = self.table.load().targets(event.event_type(), None);
         let targets = targets.as_slice();
         self.counters.published(targets.len());
@@ -66,20 +72,35 @@ impl Bus {
                 Ok(()) => {}
                 Err(NotTaken::Away(message)) => {
                     self.counters.refused();
-                    refused.push(Refusal { handler: endpoint.name().clone(), class: Class::Unavailable, message });
+                    refused.push(Refusal {
+                        handler: endpoint.name().clone(),
+                        class: Class::Unavailable,
+                        message,
+                    });
                 }
                 Err(NotTaken::Full(entry)) => full.push((endpoint, entry)),
             }
         }
-        let waits = full.into_iter().map(|(endpoint, entry)| self.offer_until(endpoint, entry, deadline));
-        refused.extend(fan_out::all(waits).await.into_iter().flatten());
+        let waits = full
+            .into_iter()
+            .map(|(endpoint, entry)| self.offer_until(endpoint, entry, deadline));
+        refused.extend(fan_out::all(waits, |_| ()).await.into_iter().flatten());
         let enqueued = targets.len() - refused.len();
-        Ok(Receipt { matched: targets.len(), filtered: None, enqueued, refused })
+        Ok(Receipt {
+            matched: targets.len(),
+            filtered: None,
+            enqueued,
+            refused,
+        })
     }
 
     /// Publishes a host event: not filtered, never waits, not told to the plugin it is about.
     pub(crate) async fn publish_host<T: Serialize>(self: &Arc<Self>, event_type: &str, data: &T, about: Option<&str>) {
-        let event = match Event::builder(event_type, HOST_SOURCE).time(EventTime::now()).json(data).build() {
+        let event = match Event::builder(event_type, HOST_SOURCE)
+            .time(EventTime::now())
+            .json(data)
+            .build()
+        {
             Ok(event) => event,
             Err(error) => return tracing::error!("host event {event_type} could not be made: {error}"),
         };
@@ -164,7 +185,11 @@ impl Bus {
             Offer::Full(_) => {
                 self.counters.refused();
                 let message = self.full_message(endpoint);
-                Some(Refusal { handler: endpoint.name().clone(), class: Class::Overloaded, message })
+                Some(Refusal {
+                    handler: endpoint.name().clone(),
+                    class: Class::Overloaded,
+                    message,
+                })
             }
         }
     }
@@ -176,7 +201,14 @@ impl Bus {
         self.counters.refused();
         let reason = DeadLetterReason::Failed(Class::Overloaded);
         let error = self.full_message(endpoint);
-        self.bury(entry.event, Some(endpoint), reason, error, entry.attempts, Some(entry.first));
+        self.bury(
+            entry.event,
+            Some(endpoint),
+            reason,
+            error,
+            entry.attempts,
+            Some(entry.first),
+        );
     }
 
     /// D7: a drain makes no dead letters; what it gives up on is counted and logged.
@@ -225,11 +257,22 @@ impl Bus {
     fn after_failure(self: &Arc<Self>, endpoint: &Arc<Endpoint>, entry: Entry, fault: Fault) {
         let age = entry.since.elapsed();
         let retry = fault.class().is_retryable();
-        let delay = retry.then(|| endpoint.retry.delay(entry.attempts, age, fault.retry_after(), fastrand::f64()));
+        let delay = retry.then(|| {
+            endpoint
+                .retry
+                .delay(entry.attempts, age, fault.retry_after(), fastrand::f64())
+        });
         let Some(delay) = delay.flatten() else {
             let reason = DeadLetterReason::Failed(fault.class());
             let error = fault.message().to_owned();
-            return self.bury(entry.event, Some(endpoint), reason, error, entry.attempts, Some(entry.first));
+            return self.bury(
+                entry.event,
+                Some(endpoint),
+                reason,
+                error,
+                entry.attempts,
+                Some(entry.first),
+            );
         };
         tracing::debug!(handler = %endpoint.name(), event = entry.event.id(), %fault, ?delay, "will be tried again");
         self.counters.retry();
@@ -251,15 +294,25 @@ impl Bus {
     pub(crate) fn redrive(self: &Arc<Self>, id: DeadLetterId) -> Result<(), RedriveError> {
         let letter = self.dead_letters.get(id).ok_or(RedriveError::NotFound(id))?;
         let name = letter.handler.clone().ok_or(RedriveError::Undeliverable(id))?;
-        let endpoint = self.registry().endpoints.get(&name).map(|(endpoint, _)| endpoint.clone());
+        let endpoint = self
+            .registry()
+            .endpoints
+            .get(&name)
+            .map(|(endpoint, _)| endpoint.clone());
         let endpoint = endpoint.ok_or_else(|| RedriveError::NoHandler(name.to_string()))?;
-        let refused = |message| RedriveError::Refused { handler: name.to_string(), message };
+        let refused = |message| RedriveError::Refused {
+            handler: name.to_string(),
+            message,
+        };
         if let Some(why) = endpoint.unavailable() {
             return Err(refused(why));
         }
         // Taken before it is queued, so that two callers can't send it twice.
         let DeadLetter { event, .. } = self.dead_letters.take(id).ok_or(RedriveError::NotFound(id))?;
-        let entry = Entry { replayed: true, ..self.entry(&event, Origin::Publisher) };
+        let entry = Entry {
+            replayed: true,
+            ..self.entry(&event, Origin::Publisher)
+        };
         match endpoint.queue.offer(entry) {
             Offer::Taken { start_worker } => {
                 if start_worker {
@@ -290,7 +343,12 @@ impl Bus {
         if timeout_at(deadline, self.inflight.quiet()).await.is_err() {
             self.counters.abandoned(self.inflight.give_up());
             self.ended.cancel();
-            let endpoints: Vec<_> = self.registry().endpoints.values().map(|(endpoint, _)| endpoint.clone()).collect();
+            let endpoints: Vec<_> = self
+                .registry()
+                .endpoints
+                .values()
+                .map(|(endpoint, _)| endpoint.clone())
+                .collect();
             for endpoint in endpoints {
                 for entry in endpoint.queue.close() {
                     tracing::warn!(event = entry.event.id(), handler = %endpoint.name(), "not delivered: the drain ended");
@@ -305,7 +363,10 @@ impl Bus {
             return "the runtime is shutting down".to_owned();
         }
         let (name, policy) = (endpoint.name(), endpoint.queue.policy());
-        format!("the queue of {name} is full ({} events, {} bytes: delivery.queue)", policy.events, policy.bytes)
+        format!(
+            "the queue of {name} is full ({} events, {} bytes: delivery.queue)",
+            policy.events, policy.bytes
+        )
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::bus::queue::Queue;
+use crate::clock::after;
 use crate::delivery::{QueuePolicy, RetryPolicy};
 use crate::event::Event;
 use crate::handler::{Completion, Delivery, Fault, Handler, panic_message};
@@ -82,6 +83,20 @@ pub(crate) struct Endpoint {
     pub(crate) queue: Queue,
     pub(crate) retry: RetryPolicy,
     counts: Counts,
+    turn: AtomicU8,
+}
+
+/// When a handler has its turn among those of one publish, by what it did with the last event. A guest that spins keeps
+/// the thread until the next tick, so whoever was done at once goes before whoever was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Turn {
+    /// It was done as soon as it was called.
+    AtOnce,
+    /// It had to wait for something, or to give way.
+    Later,
+    /// It had to be stopped.
+    Last,
 }
 
 impl Endpoint {
@@ -93,7 +108,16 @@ impl Endpoint {
     ) -> Arc<Self> {
         let queue = Queue::new(options.queue, handler.concurrency().max(1));
         let (timeout, retry) = (options.timeout, options.retry);
-        Arc::new(Self { id, name, handler, timeout, queue, retry, counts: Counts::default() })
+        Arc::new(Self {
+            id,
+            name,
+            handler,
+            timeout,
+            queue,
+            retry,
+            counts: Counts::default(),
+            turn: AtomicU8::new(Turn::AtOnce as u8),
+        })
     }
 
     pub(crate) fn id(&self) -> EndpointId {
@@ -118,7 +142,7 @@ impl Endpoint {
 
     /// The deadline of an attempt that starts now.
     pub(crate) fn deadline(&self, started: Instant, publisher: Option<Instant>) -> Instant {
-        let own = started + self.timeout;
+        let own = after(started, self.timeout);
         publisher.map_or(own, |publisher| own.min(publisher))
     }
 
@@ -134,8 +158,42 @@ impl Endpoint {
         let fault = result.err();
         let class = fault.as_ref().map_or(Class::Ok, |fault| fault.class());
         self.counts.add(class);
+        self.set_turn(if class == Class::Timeout {
+            Turn::Last
+        } else {
+            Turn::AtOnce
+        });
         let duration = started.elapsed();
-        (Outcome { handler: self.name.clone(), class, attempts, duration, fuel, fault }, outbox)
+        (
+            Outcome {
+                handler: self.name.clone(),
+                class,
+                attempts,
+                duration,
+                fuel,
+                fault,
+            },
+            outbox,
+        )
+    }
+
+    /// The smaller, the sooner.
+    pub(crate) fn turn(&self) -> u8 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// The attempt was not done as soon as it was called.
+    pub(crate) fn pended(&self) {
+        if self.turn() < Turn::Later as u8 {
+            self.set_turn(Turn::Later);
+        }
+    }
+
+    fn set_turn(&self, turn: Turn) {
+        // Nearly always it is what it was, and a store would take the cache line from the other publishers.
+        if self.turn() != turn as u8 {
+            self.turn.store(turn as u8, Ordering::Relaxed);
+        }
     }
 
     /// The outcome where the deadline had passed before the handler could be called: it is not, and pays nothing.
@@ -144,7 +202,14 @@ impl Endpoint {
         let fault = Some(Fault::new(Class::Overloaded, message));
         self.counts.add(Class::Overloaded);
         let (handler, duration) = (self.name.clone(), started.elapsed());
-        Outcome { handler, class: Class::Overloaded, attempts: 0, duration, fuel: None, fault }
+        Outcome {
+            handler,
+            class: Class::Overloaded,
+            attempts: 0,
+            duration,
+            fuel: None,
+            fault,
+        }
     }
 
     pub(crate) fn stats(&self) -> HandlerStats {
@@ -175,7 +240,11 @@ pub struct HandlerStats {
 impl HandlerStats {
     /// How many attempts ended in this class.
     pub fn count(&self, class: Class) -> u64 {
-        self.attempts.iter().filter(|(other, _)| *other == class).map(|(_, count)| count).sum()
+        self.attempts
+            .iter()
+            .filter(|(other, _)| *other == class)
+            .map(|(_, count)| count)
+            .sum()
     }
 }
 
@@ -184,7 +253,11 @@ struct Counts([AtomicU64; Class::ALL.len()]);
 
 impl Counts {
     fn add(&self, class: Class) {
-        if let Some(count) = Class::ALL.iter().position(|other| *other == class).and_then(|at| self.0.get(at)) {
+        if let Some(count) = Class::ALL
+            .iter()
+            .position(|other| *other == class)
+            .and_then(|at| self.0.get(at))
+        {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }

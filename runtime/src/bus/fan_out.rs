@@ -10,15 +10,18 @@ use futures_util::stream::FuturesUnordered;
 /// Runs all futures on the caller's task and returns their results, in the order in which they ended.
 ///
 /// Each is polled once in turn: most are then done. Only those still pending are kept and polled together, so that a slow
-/// handler delays no other.
-pub(crate) async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+/// handler delays no other. `pends` is told the place of each of these.
+pub(crate) async fn all<F: Future>(futures: impl Iterator<Item = F>, mut pends: impl FnMut(usize)) -> Vec<F::Output> {
     let mut done = Vec::new();
     let mut pending: Vec<Pin<Box<F>>> = Vec::new();
-    for future in futures {
+    for (at, future) in futures.enumerate() {
         let mut future = Box::pin(future);
         match poll_once(future.as_mut()).await {
             Poll::Ready(output) => done.push(output),
-            Poll::Pending => pending.push(future),
+            Poll::Pending => {
+                pending.push(future);
+                pends(at);
+            }
         }
     }
     let mut pending: FuturesUnordered<_> = pending.into_iter().collect();

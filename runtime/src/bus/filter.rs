@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::deadline;
 use crate::event::Event;
 use crate::handler::{BoxFuture, Fault, panic_message};
 use crate::outcome::Class;
@@ -63,7 +64,10 @@ pub struct FilterOptions {
 
 impl Default for FilterOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_millis(100), on_fault: OnFault::default() }
+        Self {
+            timeout: Duration::from_millis(100),
+            on_fault: OnFault::default(),
+        }
     }
 }
 
@@ -107,7 +111,14 @@ pub(crate) enum Verdict {
 
 impl FilterEntry {
     pub(crate) fn new(id: FilterId, name: Arc<str>, filter: Arc<dyn Filter>, options: FilterOptions) -> Self {
-        Self { id, name, filter, options, tripped: AtomicBool::new(false), faults: Mutex::default() }
+        Self {
+            id,
+            name,
+            filter,
+            options,
+            tripped: AtomicBool::new(false),
+            faults: Mutex::default(),
+        }
     }
 
     pub(crate) fn on_fault(&self) -> OnFault {
@@ -125,13 +136,17 @@ impl FilterEntry {
             Err(fault) => {
                 // To be busy is no fault of the filter's, but the event still needs a verdict.
                 let tripped = fault.class() != Class::Overloaded && self.count_fault();
-                Verdict::Fault { accept: pass, fault, tripped }
+                Verdict::Fault {
+                    accept: pass,
+                    fault,
+                    tripped,
+                }
             }
         }
     }
 
     async fn ask(&self, event: &Event) -> Result<bool, Fault> {
-        let deadline = Instant::now() + self.options.timeout;
+        let deadline = deadline(self.options.timeout);
         let asked = AssertUnwindSafe(async { self.filter.accepts(event, deadline).await });
         match timeout_at(deadline, asked.catch_unwind()).await {
             Ok(Ok(verdict)) => verdict,
@@ -151,7 +166,10 @@ impl FilterEntry {
     fn count_fault(&self) -> bool {
         let now = Instant::now();
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        while faults.front().is_some_and(|first| now.duration_since(*first) > FAULT_WINDOW) {
+        while faults
+            .front()
+            .is_some_and(|first| now.duration_since(*first) > FAULT_WINDOW)
+        {
             faults.pop_front();
         }
         faults.push_back(now);

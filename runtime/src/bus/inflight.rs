@@ -32,7 +32,10 @@ impl Inflight {
     pub(crate) fn begin(&self) -> Pending {
         let shared = self.now.load_full();
         shared.count.fetch_add(1, Ordering::SeqCst);
-        Pending { shared, is_delivery: false }
+        Pending {
+            shared,
+            is_delivery: false,
+        }
     }
 
     /// An event on its way to one handler, from its queue on.

@@ -20,8 +20,8 @@ use tokio::runtime::Handle as TokioHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use endpoint::{HandlerStats, SubscribeOptions};
 pub use async_publish::RedriveError;
+pub use endpoint::{HandlerStats, SubscribeOptions};
 pub use error::{FilterError, PublishError, SubscribeError};
 pub use filter::{Filter, FilterId, FilterOptions, OnFault};
 pub use stats::BusStats;
@@ -106,11 +106,13 @@ impl Bus {
         let mut registry = self.registry();
         let known = registry.endpoints.get(name).map(|(endpoint, _)| endpoint.clone());
         if known.as_ref().is_some_and(|endpoint| !endpoint.is(handler)) {
-            return Err(SubscribeError::NameTaken { handler: name.to_string() });
+            return Err(SubscribeError::NameTaken {
+                handler: name.to_string(),
+            });
         }
         registry.check_new(patterns, name)?;
-        let endpoint = known
-            .unwrap_or_else(|| Endpoint::new(EndpointId(self.next_id()), name.clone(), handler.clone(), options));
+        let endpoint =
+            known.unwrap_or_else(|| Endpoint::new(EndpointId(self.next_id()), name.clone(), handler.clone(), options));
         let mut table = Table::clone(&self.table.load());
         let mut added = Vec::with_capacity(patterns.len());
         for pattern in patterns {
@@ -141,8 +143,12 @@ impl Bus {
     pub(crate) fn unsubscribe_plugin(&self, plugin: &str) {
         let mut registry = self.registry();
         let of_plugin = |name: &HandlerName| name.plugin() == Some(plugin);
-        let ids: Vec<_> =
-            registry.subscriptions.iter().filter(|(_, (_, name))| of_plugin(name)).map(|(id, _)| *id).collect();
+        let ids: Vec<_> = registry
+            .subscriptions
+            .iter()
+            .filter(|(_, (_, name))| of_plugin(name))
+            .map(|(id, _)| *id)
+            .collect();
         // The ids were read under the same lock, so each of them is there.
         let _ = self.remove(&mut registry, &ids);
     }
@@ -160,8 +166,12 @@ impl Bus {
 
     pub(crate) fn subscriptions_of(&self, name: &HandlerName) -> Vec<Pattern> {
         let registry = self.registry();
-        let mut patterns: Vec<_> =
-            registry.subscriptions.values().filter(|(_, other)| other == name).map(|(pattern, _)| pattern.clone()).collect();
+        let mut patterns: Vec<_> = registry
+            .subscriptions
+            .values()
+            .filter(|(_, other)| other == name)
+            .map(|(pattern, _)| pattern.clone())
+            .collect();
         patterns.sort();
         patterns
     }
@@ -199,10 +209,17 @@ impl Bus {
         self.admit(&event)?;
         let _pending = self.inflight.begin();
         if let Some(by) = self.refusing_filter(&event).await {
-            return Ok(Report::undelivered(Disposition::Filtered { by: by.id, name: by.name.clone() }));
+            return Ok(Report::undelivered(Disposition::Filtered {
+                by: by.id,
+                name: by.name.clone(),
+            }));
         }
         // Filters are all that takes time before the handlers do.
-        let now = if self.filters.load().is_empty() { started } else { Instant::now() };
+        let now = if self.filters.load().is_empty() {
+            started
+        } else {
+            Instant::now()
+        };
         let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
         let attempt = async |endpoint: &Arc<Endpoint>| {
@@ -211,16 +228,31 @@ impl Bus {
                 return endpoint.not_called(started);
             }
             let (event, origin) = (event.clone(), Origin::Publisher);
-            let delivery = Delivery { event, attempt: 1, deadline: end, replayed: false, origin };
+            let delivery = Delivery {
+                event,
+                attempt: 1,
+                deadline: end,
+                replayed: false,
+                origin,
+            };
             let (outcome, outbox) = endpoint.attempt(delivery, started).await;
             // Here and not when all are done: what one published does not wait for the others.
             self.release(outbox).await;
             outcome
         };
-        let outcomes = match &targets {
+        let outcomes = match targets {
             Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
-            Targets::One(endpoint) => vec![attempt(endpoint).await],
-            Targets::Many(endpoints) => fan_out::all(endpoints.iter().map(attempt)).await,
+            Targets::One(endpoint) => vec![attempt(&endpoint).await],
+            Targets::Many(mut endpoints) => {
+                endpoints.sort_by_key(|endpoint| endpoint.turn());
+                let mut pended = Vec::new();
+                let outcomes = fan_out::all(endpoints.iter().map(attempt), |at| pended.push(at)).await;
+                pended
+                    .into_iter()
+                    .filter_map(|at| endpoints.get(at))
+                    .for_each(|endpoint| endpoint.pended());
+                outcomes
+            }
         };
         Ok(Report::delivered(outcomes))
     }
@@ -277,7 +309,14 @@ impl Bus {
             return Ok(());
         }
         let error = PublishError::HopLimit { hops, limit };
-        self.bury(event.clone(), None, DeadLetterReason::HopLimit, error.to_string(), 0, None);
+        self.bury(
+            event.clone(),
+            None,
+            DeadLetterReason::HopLimit,
+            error.to_string(),
+            0,
+            None,
+        );
         Err(error)
     }
 
@@ -320,7 +359,12 @@ impl Bus {
     }
 
     pub(crate) fn handler_stats(&self) -> Vec<HandlerStats> {
-        let mut stats: Vec<_> = self.registry().endpoints.values().map(|(endpoint, _)| endpoint.stats()).collect();
+        let mut stats: Vec<_> = self
+            .registry()
+            .endpoints
+            .values()
+            .map(|(endpoint, _)| endpoint.stats())
+            .collect();
         stats.sort_by(|a, b| a.handler.cmp(&b.handler));
         stats
     }
@@ -341,12 +385,17 @@ impl Bus {
 impl Registry {
     fn check_new(&self, patterns: &[Pattern], name: &HandlerName) -> Result<(), SubscribeError> {
         if patterns.is_empty() {
-            return Err(SubscribeError::NoPattern { handler: name.to_string() });
+            return Err(SubscribeError::NoPattern {
+                handler: name.to_string(),
+            });
         }
         for (at, pattern) in patterns.iter().enumerate() {
             let twice = patterns.iter().take(at).any(|other| other == pattern);
             if twice || self.ids.contains_key(&(pattern.clone(), name.clone())) {
-                return Err(SubscribeError::AlreadyExists { pattern: pattern.clone(), handler: name.to_string() });
+                return Err(SubscribeError::AlreadyExists {
+                    pattern: pattern.clone(),
+                    handler: name.to_string(),
+                });
             }
         }
         Ok(())
@@ -355,7 +404,10 @@ impl Registry {
     fn add(&mut self, id: SubscriptionId, pattern: &Pattern, name: &HandlerName, endpoint: &Arc<Endpoint>) {
         self.subscriptions.insert(id, (pattern.clone(), name.clone()));
         self.ids.insert((pattern.clone(), name.clone()), id);
-        self.endpoints.entry(name.clone()).or_insert_with(|| (endpoint.clone(), 0)).1 += 1;
+        self.endpoints
+            .entry(name.clone())
+            .or_insert_with(|| (endpoint.clone(), 0))
+            .1 += 1;
     }
 
     fn remove(&mut self, id: SubscriptionId) -> Option<(Pattern, EndpointId)> {

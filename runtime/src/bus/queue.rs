@@ -59,7 +59,12 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(policy: QueuePolicy, max_workers: usize) -> Self {
-        Self { policy, max_workers, state: Mutex::default(), room: Notify::new() }
+        Self {
+            policy,
+            max_workers,
+            state: Mutex::default(),
+            room: Notify::new(),
+        }
     }
 
     pub(crate) fn policy(&self) -> QueuePolicy {

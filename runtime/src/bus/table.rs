@@ -30,7 +30,11 @@ pub(crate) enum Targets {
 
 impl Default for Table {
     fn default() -> Self {
-        Self { exact: vec![Arc::default(); SHARDS], wildcard: Trie::default(), hasher: RandomState::new() }
+        Self {
+            exact: vec![Arc::default(); SHARDS],
+            wildcard: Trie::default(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -44,9 +48,13 @@ impl Table {
                 targets.add(endpoint);
             }
         };
-        let exact = self.exact.get(self.shard_of(event_type)).and_then(|shard| shard.get(event_type));
+        let exact = self
+            .exact
+            .get(self.shard_of(event_type))
+            .and_then(|shard| shard.get(event_type));
         exact.into_iter().flatten().for_each(&mut add);
         self.wildcard.for_each_match(event_type, add);
+        targets.once_each();
         targets
     }
 
@@ -56,7 +64,10 @@ impl Table {
         }
         let shard = self.shard_of(pattern.as_str());
         if let Some(shard) = self.exact.get_mut(shard) {
-            Arc::make_mut(shard).entry(Arc::from(pattern.as_str())).or_default().push(endpoint);
+            Arc::make_mut(shard)
+                .entry(Arc::from(pattern.as_str()))
+                .or_default()
+                .push(endpoint);
         }
     }
 
@@ -66,7 +77,9 @@ impl Table {
             return;
         }
         let shard = self.shard_of(pattern.as_str());
-        let Some(shard) = self.exact.get_mut(shard).map(Arc::make_mut) else { return };
+        let Some(shard) = self.exact.get_mut(shard).map(Arc::make_mut) else {
+            return;
+        };
         if let Some(endpoints) = shard.get_mut(pattern.as_str()) {
             endpoints.retain(|other| other.id() != endpoint);
             if endpoints.is_empty() {
@@ -87,8 +100,15 @@ impl Targets {
             Targets::None => *self = Targets::One(endpoint.clone()),
             Targets::One(first) if first.id() == endpoint.id() => {}
             Targets::One(first) => *self = Targets::Many(vec![first.clone(), endpoint.clone()]),
-            Targets::Many(all) if all.iter().any(|other| other.id() == endpoint.id()) => {}
             Targets::Many(all) => all.push(endpoint.clone()),
+        }
+    }
+
+    /// Drops repetitions, of handlers that several patterns brought here, and puts the rest in the order of subscription.
+    fn once_each(&mut self) {
+        if let Targets::Many(all) = self {
+            all.sort_unstable_by_key(|endpoint| endpoint.id());
+            all.dedup_by_key(|endpoint| endpoint.id());
         }
     }
 

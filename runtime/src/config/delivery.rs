@@ -74,7 +74,10 @@ pub(super) fn retry(
 ) -> RetryPolicy {
     let policy = table.get_ref().over(before);
     if policy.base > policy.cap {
-        let (base, cap) = (humantime::format_duration(policy.base), humantime::format_duration(policy.cap));
+        let (base, cap) = (
+            humantime::format_duration(policy.base),
+            humantime::format_duration(policy.cap),
+        );
         let message = format!("base ({base}) is above cap ({cap}), the longest delay");
         problems.push(document.problem(&table.span(), format!("{key}.base"), message));
     }

@@ -25,7 +25,10 @@ pub(super) struct Document {
 impl Document {
     pub(super) fn open(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text = read_text(path).map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
+        let text = read_text(path).map_err(|source| ConfigError::Unreadable {
+            file: file.clone(),
+            source,
+        })?;
         let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Ok(Self { file, directory, text })
     }
@@ -51,9 +54,23 @@ impl Document {
 
     pub(super) fn problem(&self, span: &Span, key: impl Into<String>, message: impl Into<String>) -> ConfigProblem {
         let line = self.line(span);
-        let column = self.before(span).rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let column = self
+            .before(span)
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         let snippet = self.snippet(line, column, span);
-        ConfigProblem { file: self.file.clone(), line, column, key: key.into(), message: message.into(), snippet }
+        ConfigProblem {
+            file: self.file.clone(),
+            line,
+            column,
+            key: key.into(),
+            message: message.into(),
+            snippet,
+        }
     }
 
     /// What the parser found: it names the key where it knows it.
@@ -62,8 +79,13 @@ impl Document {
         // Without the text at hand the error shows the key instead of the line, which is shown here anyway.
         error.set_input(None);
         let shown = error.to_string();
-        let key = shown.rsplit_once("\nin `").and_then(|(_, key)| key.trim_end().strip_suffix('`'));
-        let message = error.message().replace("unknown field", "unknown key").replace("missing field", "missing key");
+        let key = shown
+            .rsplit_once("\nin `")
+            .and_then(|(_, key)| key.trim_end().strip_suffix('`'));
+        let message = error
+            .message()
+            .replace("unknown field", "unknown key")
+            .replace("missing field", "missing key");
         self.problem(&span, key.unwrap_or_default(), message)
     }
 

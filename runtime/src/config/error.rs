@@ -38,7 +38,14 @@ pub struct ConfigProblem {
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, column, key, message, snippet } = self;
+        let Self {
+            file,
+            line,
+            column,
+            key,
+            message,
+            snippet,
+        } = self;
         write!(f, "{file}:{line}:{column}: ")?;
         if !key.is_empty() {
             write!(f, "{key}: ")?;
@@ -53,7 +60,11 @@ impl fmt::Display for ConfigProblem {
 
 /// The value if there is no problem.
 pub(super) fn all_or<T>(problems: Vec<ConfigProblem>, value: T) -> Result<T, ConfigError> {
-    if problems.is_empty() { Ok(value) } else { Err(ConfigError::Invalid(problems)) }
+    if problems.is_empty() {
+        Ok(value)
+    } else {
+        Err(ConfigError::Invalid(problems))
+    }
 }
 
 fn list(problems: &[ConfigProblem]) -> String {

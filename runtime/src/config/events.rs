@@ -52,7 +52,10 @@ impl EventsTable {
             type_bytes: or(&self.max_type, default.type_bytes),
             source_bytes: or(&self.max_source, default.source_bytes),
             data_bytes: or(&self.max_data, default.data_bytes),
-            metadata_entries: self.max_metadata_entries.as_ref().map_or(default.metadata_entries, Value::get),
+            metadata_entries: self
+                .max_metadata_entries
+                .as_ref()
+                .map_or(default.metadata_entries, Value::get),
             metadata_bytes: or(&self.max_metadata, default.metadata_bytes),
             json_depth: self.max_json_depth.as_ref().map_or(default.json_depth, Value::get),
         }

@@ -54,7 +54,11 @@ enum ModeName {
 
 impl From<FilterGrantsTable> for GrantsTable {
     fn from(FilterGrantsTable { env, fs }: FilterGrantsTable) -> Self {
-        Self { env, fs, ..Self::default() }
+        Self {
+            env,
+            fs,
+            ..Self::default()
+        }
     }
 }
 
@@ -71,18 +75,23 @@ impl GrantsTable {
         for fs in &self.fs {
             let (host, guest) = (document.path(&fs.host.get_ref().get().0), fs.guest.get_ref().get());
             let missing = format!("there is no directory {}; create it first", host.display());
-            found.directories.push((host, document.problem(&fs.host.span(), format!("{owner}.grants.fs.host"), missing)));
+            found.directories.push((
+                host,
+                document.problem(&fs.host.span(), format!("{owner}.grants.fs.host"), missing),
+            ));
             if !guests.insert(guest.0.trim_end_matches('/').to_owned()) {
                 let twice = format!("two directories are called {} for this {owner}", guest.0);
-                found.problems.push(document.problem(&fs.guest.span(), format!("{owner}.grants.fs.guest"), twice));
+                found
+                    .problems
+                    .push(document.problem(&fs.guest.span(), format!("{owner}.grants.fs.guest"), twice));
             }
         }
-        let mut grants = Grants::default();
-        grants.publish = self.publish.iter().map(Value::get).collect();
-        grants.subscribe = self.subscribe.iter().map(Value::get).collect();
-        grants.env = self.env.iter().map(|name| name.get().0).collect();
-        grants.fs = self.fs.iter().map(|fs| fs.grant(document)).collect();
-        grants
+        Grants {
+            publish: self.publish.iter().map(Value::get).collect(),
+            subscribe: self.subscribe.iter().map(Value::get).collect(),
+            env: self.env.iter().map(|name| name.get().0).collect(),
+            fs: self.fs.iter().map(|fs| fs.grant(document)).collect(),
+        }
     }
 }
 
@@ -92,6 +101,10 @@ impl FsTable {
             ModeName::Read => FsMode::Read,
             ModeName::Write => FsMode::Write,
         };
-        FsGrant { host: document.path(&self.host.get_ref().get().0), guest: self.guest.get_ref().get().0, mode }
+        FsGrant {
+            host: document.path(&self.host.get_ref().get().0),
+            guest: self.guest.get_ref().get().0,
+            mode,
+        }
     }
 }

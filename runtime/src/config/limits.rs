@@ -64,7 +64,9 @@ impl LimitsTable {
         let problem = |(key, span, ceiling): (&str, Span, Span)| {
             let (value, line) = (document.written(&span), document.line(&ceiling));
             let ceiling = document.written(&ceiling);
-            let message = format!("{value} is above ceilings.{key}, which is {ceiling} (line {line}): lower one or raise the other");
+            let message = format!(
+                "{value} is above ceilings.{key}, which is {ceiling} (line {line}): lower one or raise the other"
+            );
             document.problem(&span, format!("{table}.{key}"), message)
         };
         above.map(problem).collect()

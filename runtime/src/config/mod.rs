@@ -70,7 +70,9 @@ impl Config {
     /// A builder with the settings of `[engine]`, `[events]` and `[ceilings]`. Plugins are not part of it: they are
     /// [launched](crate::Runtime::launch) afterwards.
     pub fn runtime(&self) -> RuntimeBuilder {
-        let builder = RuntimeBuilder::default().ceiling(self.ceilings.clone()).dead_letters(self.dead_letters());
+        let builder = RuntimeBuilder::default()
+            .ceiling(self.ceilings.clone())
+            .dead_letters(self.dead_letters());
         self.events.apply(self.engine.apply(builder))
     }
 

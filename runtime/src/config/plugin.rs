@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -108,7 +109,11 @@ impl Reader<'_> {
         spec.config = settings::read(&table.config, file, "plugin", self.document, &mut self.problems);
         spec.limits = self.limits("plugin.limits", &table.limits);
         spec.grants = self.grants("plugin", &table.grants);
-        spec.queue = table.delivery.queue.as_ref().map_or(self.queue, |queue| queue.over(self.queue));
+        spec.queue = table
+            .delivery
+            .queue
+            .as_ref()
+            .map_or(self.queue, |queue| queue.over(self.queue));
         spec.retry = self.retry("plugin.delivery.retry", table.delivery.retry.as_ref(), self.retry);
         for (name, handler) in table.handler {
             let handler = self.handler(&name, &handler, &spec);
@@ -129,8 +134,9 @@ impl Reader<'_> {
             OnFaultName::Reject => OnFault::Reject,
             OnFaultName::Pass => OnFault::Pass,
         });
-        let default = FilterOptions::default().timeout.min(spec.limits.timeout);
-        spec.filter.timeout = self.timeout("filter", table.timeout.as_ref(), &spec.limits).unwrap_or(default);
+        let timeout = self.timeout("filter", table.timeout.as_ref(), &spec.limits);
+        let default = FilterOptions::default().timeout.min(self.longest(&spec.limits));
+        spec.filter.timeout = timeout.unwrap_or(default);
         spec
     }
 
@@ -153,7 +159,8 @@ impl Reader<'_> {
         match self.names.get(&text) {
             Some(first) => {
                 let message = format!("`{text}` is the name in line {first} already; give one of them another");
-                self.problems.push(self.document.problem(&name.span(), format!("{owner}.name"), message));
+                self.problems
+                    .push(self.document.problem(&name.span(), format!("{owner}.name"), message));
             }
             None => drop(self.names.insert(text.clone(), line)),
         }
@@ -177,18 +184,24 @@ impl Reader<'_> {
         for (key, place) in places {
             if let Some(place) = place {
                 let message = "unknown key: a filter neither publishes nor subscribes; leave it out";
-                self.problems.push(self.document.problem(&place, format!("filter.limits.{key}"), message));
+                self.problems
+                    .push(self.document.problem(&place, format!("filter.limits.{key}"), message));
             }
         }
     }
 
     fn grants(&mut self, owner: &str, table: &GrantsTable) -> crate::plugin::Grants {
-        let found = Found { problems: &mut self.problems, directories: &mut self.directories };
+        let found = Found {
+            problems: &mut self.problems,
+            directories: &mut self.directories,
+        };
         table.grants(owner, self.document, found)
     }
 
     pub(super) fn retry(&mut self, key: &str, table: Option<&Spanned<RetryTable>>, before: RetryPolicy) -> RetryPolicy {
-        table.map_or(before, |table| retry(table, before, key, self.document, &mut self.problems))
+        table.map_or(before, |table| {
+            retry(table, before, key, self.document, &mut self.problems)
+        })
     }
 
     fn handler(&mut self, name: &str, table: &HandlerTable, plugin: &PluginSpec) -> HandlerSpec {
@@ -196,26 +209,29 @@ impl Reader<'_> {
         HandlerSpec {
             timeout: self.timeout(&key, table.timeout.as_ref(), &plugin.limits),
             queue: table.queue.as_ref().map(|queue| queue.over(plugin.queue)),
-            retry: table.retry.as_ref().map(|_| self.retry(&format!("{key}.retry"), table.retry.as_ref(), plugin.retry)),
+            retry: table
+                .retry
+                .as_ref()
+                .map(|_| self.retry(&format!("{key}.retry"), table.retry.as_ref(), plugin.retry)),
         }
     }
 
     /// A timeout of its own, which the plugin's limit would cut without a word if it were longer.
-    fn timeout(
-        &mut self,
-        owner: &str,
-        own: Option<&Spanned<Time>>,
-        limits: &Limits,
-    ) -> Option<std::time::Duration> {
+    fn timeout(&mut self, owner: &str, own: Option<&Spanned<Time>>, limits: &Limits) -> Option<Duration> {
         let own = own?;
-        let (time, ceiling) = (own.get_ref().get(), self.ceilings.timeout.as_ref().map(|time| time.get_ref().get()));
-        let limit = limits.timeout.min(ceiling.unwrap_or(limits.timeout));
-        if time > limit {
-            let shown = humantime::format_duration(limit);
-            let written = self.document.written(&own.span());
-            let message = format!("{written} is above the plugin's limits.timeout, which is {shown}: raise that too");
-            self.problems.push(self.document.problem(&own.span(), format!("{owner}.timeout"), message));
+        let (time, longest) = (own.get_ref().get(), self.longest(limits));
+        if time > longest {
+            let (written, longest) = (self.document.written(&own.span()), humantime::format_duration(longest));
+            let message = format!("{written} is above the plugin's limits.timeout, which is {longest}: raise that too");
+            self.problems
+                .push(self.document.problem(&own.span(), format!("{owner}.timeout"), message));
         }
         Some(time)
+    }
+
+    /// How long a call with these limits may take.
+    fn longest(&self, limits: &Limits) -> Duration {
+        let ceiling = self.ceilings.timeout.as_ref().map(|time| time.get_ref().get());
+        limits.timeout.min(ceiling.unwrap_or(limits.timeout))
     }
 }

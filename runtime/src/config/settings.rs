@@ -36,7 +36,10 @@ pub(super) fn read(
         Ok(secrets) => {
             for (name, value) in secrets {
                 if let Some((key, _)) = table.iter().find(|(key, _)| *key.get_ref() == name) {
-                    problems.push(wrong(&key.span(), format!("`{name}` is in that file and in `config`; set it once")));
+                    problems.push(wrong(
+                        &key.span(),
+                        format!("`{name}` is in that file and in `config`; set it once"),
+                    ));
                 }
                 config = config.with_secret(name, value);
             }
@@ -63,9 +66,15 @@ impl Setting {
             Toml::Boolean(flag) => shown((*flag).into()),
             Toml::Datetime(time) => shown(time.to_string().into()),
             Toml::Array(items) => {
-                let items = items.iter().map(|item| Self::of(item, document)).collect::<Result<Vec<_>, _>>()?;
+                let items = items
+                    .iter()
+                    .map(|item| Self::of(item, document))
+                    .collect::<Result<Vec<_>, _>>()?;
                 let secret = items.iter().any(|item| item.secret);
-                Ok(Self { value: items.into_iter().map(|item| item.value).collect(), secret })
+                Ok(Self {
+                    value: items.into_iter().map(|item| item.value).collect(),
+                    secret,
+                })
             }
             Toml::Table(table) => match (document, secret_file(table)) {
                 (Some(document), Some(path)) => Self::from_file(&document.path(path)),
@@ -81,7 +90,10 @@ impl Setting {
             secret |= setting.secret;
             object.insert(name.clone(), setting.value);
         }
-        Ok(Self { value: Json::Object(object), secret })
+        Ok(Self {
+            value: Json::Object(object),
+            secret,
+        })
     }
 
     /// The contents of a file, without the newline that editors put at its end.
@@ -89,7 +101,10 @@ impl Setting {
         let text = read_text(path).map_err(|error| unreadable(path, &error))?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        Ok(Self { value: text.into(), secret: true })
+        Ok(Self {
+            value: text.into(),
+            secret: true,
+        })
     }
 }
 
@@ -114,7 +129,11 @@ fn secret_table(path: &Path) -> Result<serde_json::Map<String, Json>, String> {
             let table = toml::from_str(&read()?).map_err(|error| broken(error.message().to_owned()))?;
             Setting::of_table(&table, None).map_err(broken)?.value
         }
-        _ => return Err(broken("its name has to end in .toml or .json, which says what it is".to_owned())),
+        _ => {
+            return Err(broken(
+                "its name has to end in .toml or .json, which says what it is".to_owned(),
+            ));
+        }
     };
     match table {
         Json::Object(table) => Ok(table),

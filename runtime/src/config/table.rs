@@ -39,9 +39,17 @@ struct DefaultsTable {
 
 /// Reads a whole file: its shape, and then what its parts say together.
 pub(super) fn read(document: &Document) -> Result<Config, ConfigError> {
-    let file: FileTable = toml::from_str(document.text())
-        .map_err(|error| ConfigError::Invalid(vec![document.parse_problem(error)]))?;
-    let FileTable { drain, engine, events, defaults, ceilings, filter, plugin } = file;
+    let file: FileTable =
+        toml::from_str(document.text()).map_err(|error| ConfigError::Invalid(vec![document.parse_problem(error)]))?;
+    let FileTable {
+        drain,
+        engine,
+        events,
+        defaults,
+        ceilings,
+        filter,
+        plugin,
+    } = file;
     let mut reader = reader(document, &defaults, &ceilings);
     let config = Config {
         drain: drain.map_or(Duration::from_secs(30), |drain| drain.get()),
@@ -64,12 +72,20 @@ fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a Li
         document,
         limits,
         ceilings,
-        queue: defaults.delivery.queue.as_ref().map_or(queue, |table| table.over(queue)),
+        queue: defaults
+            .delivery
+            .queue
+            .as_ref()
+            .map_or(queue, |table| table.over(queue)),
         retry: RetryPolicy::default(),
         problems: defaults.limits.check("defaults.limits", ceilings, document),
         directories: Vec::new(),
         names: BTreeMap::new(),
     };
-    reader.retry = reader.retry("defaults.delivery.retry", defaults.delivery.retry.as_ref(), reader.retry);
+    reader.retry = reader.retry(
+        "defaults.delivery.retry",
+        defaults.delivery.retry.as_ref(),
+        reader.retry,
+    );
     reader
 }

@@ -42,9 +42,17 @@ fn wrong(config: &str) -> Vec<String> {
 }
 
 fn shown(error: ConfigError) -> Vec<String> {
-    let ConfigError::Invalid(problems) = error else { panic!("{error}") };
+    let ConfigError::Invalid(problems) = error else {
+        panic!("{error}")
+    };
     let show = |problem: &ConfigProblem| {
-        let ConfigProblem { line, column, key, message, .. } = problem;
+        let ConfigProblem {
+            line,
+            column,
+            key,
+            message,
+            ..
+        } = problem;
         format!("{line}:{column}: {key}: {message}")
     };
     problems.iter().map(show).collect()

@@ -87,7 +87,9 @@ impl Visitor<'_> for TimeVisitor {
             return Err(E::custom("a time of zero: it has to be longer than nothing"));
         }
         if time > MAX_TIME {
-            return Err(E::custom(format!("{text:?} is longer than 10 years, the most that is taken")));
+            return Err(E::custom(format!(
+                "{text:?} is longer than 10 years, the most that is taken"
+            )));
         }
         Ok(Time(time))
     }
@@ -168,8 +170,21 @@ fn ranged<T: TryFrom<u64>, E: Error>(number: i128, max: u64) -> Result<T, E> {
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse().map(Parsed).map_err(D::Error::custom)
+        from.deserialize_str(ParsedVisitor(PhantomData))
+    }
+}
+
+struct ParsedVisitor<T>(PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for ParsedVisitor<T> {
+    type Value = Parsed<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Parsed<T>, E> {
+        text.parse().map(Parsed).map_err(E::custom)
     }
 }
 

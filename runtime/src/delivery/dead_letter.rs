@@ -93,7 +93,10 @@ struct State {
 impl MemoryDeadLetters {
     /// Keeps at most `capacity` of them.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), state: Mutex::default() }
+        Self {
+            capacity: capacity.max(1),
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

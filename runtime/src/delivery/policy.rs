@@ -18,7 +18,11 @@ pub struct QueuePolicy {
 
 impl Default for QueuePolicy {
     fn default() -> Self {
-        Self { events: 1024, bytes: 16 * 1024 * 1024, overflow: Overflow::Block }
+        Self {
+            events: 1024,
+            bytes: 16 * 1024 * 1024,
+            overflow: Overflow::Block,
+        }
     }
 }
 
@@ -60,23 +64,23 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// One attempt and no more.
     pub fn none() -> Self {
-        Self { attempts: 1, ..Self::default() }
+        Self {
+            attempts: 1,
+            ..Self::default()
+        }
     }
 
     /// How long to wait after attempt `attempts` failed, or `None` when it was the last.
     ///
     /// `chance` in 0..=1 is the jitter: 0 tries again at once, 1 waits the whole step.
-    pub(crate) fn delay(
-        &self,
-        attempts: u32,
-        age: Duration,
-        asked: Option<Duration>,
-        chance: f64,
-    ) -> Option<Duration> {
+    pub(crate) fn delay(&self, attempts: u32, age: Duration, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         if attempts >= self.attempts {
             return None;
         }
-        let step = self.base.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1))).min(self.cap);
+        let step = self
+            .base
+            .saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)))
+            .min(self.cap);
         let delay = asked.map_or_else(|| step.mul_f64(chance.clamp(0.0, 1.0)), |asked| asked.min(self.cap));
         (age.saturating_add(delay) <= self.max_age).then_some(delay)
     }
@@ -89,8 +93,13 @@ mod tests {
     /// D3: the step doubles up to the cap, and the last attempt has no successor.
     #[test]
     fn d3_delays_double_up_to_the_cap_and_end() {
-        let policy = RetryPolicy { cap: Duration::from_secs(3), ..RetryPolicy::default() };
-        let delays: Vec<_> = (1..=5).map(|attempts| policy.delay(attempts, Duration::ZERO, None, 1.0)).collect();
+        let policy = RetryPolicy {
+            cap: Duration::from_secs(3),
+            ..RetryPolicy::default()
+        };
+        let delays: Vec<_> = (1..=5)
+            .map(|attempts| policy.delay(attempts, Duration::ZERO, None, 1.0))
+            .collect();
         let seconds = |s| Some(Duration::from_secs(s));
         assert_eq!(delays, [seconds(1), seconds(2), seconds(3), seconds(3), None]);
         assert_eq!(policy.delay(1, Duration::ZERO, None, 0.0), Some(Duration::ZERO));

@@ -29,34 +29,59 @@ impl PluginConfig {
     /// # Errors
     /// When `table` is not a JSON object.
     pub fn from_json(table: Value) -> Result<Self, String> {
-        let Value::Object(table) = table else { return Err("a plugin's config is a table".to_owned()) };
-        Ok(table.into_iter().fold(Self::default(), |config, (key, value)| config.with(key, value)))
+        let Value::Object(table) = table else {
+            return Err("a plugin's config is a table".to_owned());
+        };
+        Ok(table
+            .into_iter()
+            .fold(Self::default(), |config, (key, value)| config.with(key, value)))
     }
 
     /// Sets a value that may be shown.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.values.insert(key.into(), Setting { value: value.into(), secret: false });
+        self.values.insert(
+            key.into(),
+            Setting {
+                value: value.into(),
+                secret: false,
+            },
+        );
         self
     }
 
     /// Sets a value that is never shown.
     #[must_use]
     pub fn with_secret(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.values.insert(key.into(), Setting { value: value.into(), secret: true });
+        self.values.insert(
+            key.into(),
+            Setting {
+                value: value.into(),
+                secret: true,
+            },
+        );
         self
     }
 
     /// The table with its secrets replaced.
     pub fn shown(&self) -> Value {
-        self.table(|setting| if setting.secret { REDACTED.into() } else { setting.value.clone() })
+        self.table(|setting| {
+            if setting.secret {
+                REDACTED.into()
+            } else {
+                setting.value.clone()
+            }
+        })
     }
 
     /// The whole table, for the plugin.
     pub(crate) fn to_json(&self) -> Result<String, String> {
         let json = self.table(|setting| setting.value.clone()).to_string();
         if json.len() > MAX_BYTES {
-            return Err(format!("the config has {} bytes as JSON; {MAX_BYTES} are the most", json.len()));
+            return Err(format!(
+                "the config has {} bytes as JSON; {MAX_BYTES} are the most",
+                json.len()
+            ));
         }
         Ok(json)
     }
@@ -65,11 +90,20 @@ impl PluginConfig {
     pub(crate) fn changed_keys(&self, other: &Self) -> Vec<String> {
         let keys = self.values.keys().chain(other.values.keys());
         let changed = keys.filter(|key| self.values.get(*key) != other.values.get(*key));
-        changed.cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+        changed
+            .cloned()
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     fn table(&self, value: impl Fn(&Setting) -> Value) -> Value {
-        Value::Object(self.values.iter().map(|(key, setting)| (key.clone(), value(setting))).collect::<Map<_, _>>())
+        Value::Object(
+            self.values
+                .iter()
+                .map(|(key, setting)| (key.clone(), value(setting)))
+                .collect::<Map<_, _>>(),
+        )
     }
 }
 

@@ -20,9 +20,15 @@ fn order_from<'a>(
     mut from: impl Iterator<Item = &'a (String, Vec<String>)>,
     plugins: &'a [(String, Vec<String>)],
 ) -> Result<Vec<String>, PluginError> {
-    let by_name: BTreeMap<&str, &[String]> =
-        plugins.iter().map(|(name, dependencies)| (name.as_str(), dependencies.as_slice())).collect();
-    let mut order = Order { by_name, done: Vec::new(), path: Vec::new() };
+    let by_name: BTreeMap<&str, &[String]> = plugins
+        .iter()
+        .map(|(name, dependencies)| (name.as_str(), dependencies.as_slice()))
+        .collect();
+    let mut order = Order {
+        by_name,
+        done: Vec::new(),
+        path: Vec::new(),
+    };
     from.try_for_each(|(name, _)| order.visit(name))?;
     Ok(order.done)
 }
@@ -64,7 +70,9 @@ mod tests {
     use super::*;
 
     fn plugins(all: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
-        all.iter().map(|(name, of)| ((*name).to_owned(), of.iter().map(|d| (*d).to_owned()).collect())).collect()
+        all.iter()
+            .map(|(name, of)| ((*name).to_owned(), of.iter().map(|d| (*d).to_owned()).collect()))
+            .collect()
     }
 
     /// L2: dependencies come first, whatever the order in the config; the rest keeps its order.

@@ -24,7 +24,9 @@ pub enum LoadError {
         source: ComponentError,
     },
     /// The bytes are not the ones that the operator pinned.
-    #[error("{plugin}: its digest is {actual}, but {pinned} is pinned (plugin.digest): get the right file, or pin this one")]
+    #[error(
+        "{plugin}: its digest is {actual}, but {pinned} is pinned (plugin.digest): get the right file, or pin this one"
+    )]
     Digest {
         /// Its name or path.
         plugin: String,

@@ -80,26 +80,32 @@ impl Grants {
     /// Adds a directory it may use.
     #[must_use]
     pub fn fs(mut self, host: impl Into<PathBuf>, guest: impl Into<String>, mode: FsMode) -> Self {
-        self.fs.push(FsGrant { host: host.into(), guest: guest.into(), mode });
+        self.fs.push(FsGrant {
+            host: host.into(),
+            guest: guest.into(),
+            mode,
+        });
         self
     }
 
     /// The one place that says whether a plugin may do something; an error says what it lacks.
     pub(crate) fn allows(&self, ask: Ask<'_>) -> Result<(), String> {
         match ask {
-            Ask::Publish(event_type) if is_reserved(event_type) => {
-                Err(format!("`{event_type}` is a host event: plugin.>, system.> and config.> are the host's"))
-            }
+            Ask::Publish(event_type) if is_reserved(event_type) => Err(format!(
+                "`{event_type}` is a host event: plugin.>, system.> and config.> are the host's"
+            )),
             Ask::Publish(event_type) if self.publish.iter().any(|grant| grant.matches(event_type)) => Ok(()),
             Ask::Publish(event_type) => Err(format!("no publish grant names `{event_type}` (plugin.grants.publish)")),
             Ask::Subscribe(pattern) if self.subscribe.iter().any(|grant| grant.covers(pattern)) => Ok(()),
-            Ask::Subscribe(pattern) => {
-                Err(format!("no subscribe grant covers `{pattern}` (plugin.grants.subscribe)"))
-            }
+            Ask::Subscribe(pattern) => Err(format!(
+                "no subscribe grant covers `{pattern}` (plugin.grants.subscribe)"
+            )),
             Ask::Import(interface) => {
                 let needed = GRANTED_IMPORTS.iter().find(|(prefix, _)| interface.starts_with(prefix));
                 needed.map_or(Ok(()), |(_, grant)| {
-                    Err(format!("it needs the grant `{grant}`, which this version of Palisade can't give"))
+                    Err(format!(
+                        "it needs the grant `{grant}`, which this version of Palisade can't give"
+                    ))
                 })
             }
         }
@@ -110,7 +116,11 @@ impl Grants {
         if self.subscribe.is_empty() {
             return vec![declared.clone()];
         }
-        let mut narrowed: Vec<_> = self.subscribe.iter().filter_map(|grant| grant.intersect(declared)).collect();
+        let mut narrowed: Vec<_> = self
+            .subscribe
+            .iter()
+            .filter_map(|grant| grant.intersect(declared))
+            .collect();
         narrowed.sort();
         narrowed.dedup();
         narrowed

@@ -23,7 +23,12 @@ pub(crate) struct Serving {
 impl Serving {
     pub(crate) fn new(plugin: &str, digest: String, concurrency: usize) -> Arc<Self> {
         let away = Mutex::new(format!("{plugin} is not started"));
-        Arc::new(Self { digest, concurrency, pool: ArcSwapOption::empty(), away })
+        Arc::new(Self {
+            digest,
+            concurrency,
+            pool: ArcSwapOption::empty(),
+            away,
+        })
     }
 
     pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
@@ -101,7 +106,9 @@ impl Filter for PluginFilter {
     fn accepts<'a>(&'a self, event: &'a Event, deadline: Instant) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
             loop {
-                let Some(pool) = self.serving.pool() else { return Err(self.serving.unavailable()) };
+                let Some(pool) = self.serving.pool() else {
+                    return Err(self.serving.unavailable());
+                };
                 let verdict = pool.accepts(event, deadline).await;
                 if !self.serving.passed_on(&pool, &verdict) {
                     return verdict;

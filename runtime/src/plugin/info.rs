@@ -81,7 +81,9 @@ impl PluginInfo {
         }
         match (kind, self.handlers.len()) {
             (PluginKind::Event, 0) => return Err("it describes no handler".to_owned()),
-            (PluginKind::Filter, 1..) => return Err("a filter plugin has no handlers, but it describes some".to_owned()),
+            (PluginKind::Filter, 1..) => {
+                return Err("a filter plugin has no handlers, but it describes some".to_owned());
+            }
             (_, count) if count > MAX_HANDLERS => {
                 return Err(format!("it describes {count} handlers; {MAX_HANDLERS} are the most"));
             }
@@ -90,9 +92,14 @@ impl PluginInfo {
         let patterns: usize = self.handlers.iter().map(|handler| handler.patterns.len()).sum();
         if patterns > limits.subscriptions {
             let limit = limits.subscriptions;
-            return Err(format!("it describes {patterns} patterns; the limit is {limit} (plugin.limits.subscriptions)"));
+            return Err(format!(
+                "it describes {patterns} patterns; the limit is {limit} (plugin.limits.subscriptions)"
+            ));
         }
-        self.handlers.iter().enumerate().try_for_each(|(at, handler)| self.check_handler(at, handler))
+        self.handlers
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, handler)| self.check_handler(at, handler))
     }
 
     fn check_handler(&self, at: usize, handler: &HandlerInfo) -> Result<(), String> {
@@ -120,7 +127,9 @@ impl HandlerInfo {
     pub(crate) fn parsed_patterns(&self) -> Result<Vec<Pattern>, String> {
         let mut parsed: Vec<Pattern> = Vec::with_capacity(self.patterns.len());
         for pattern in &self.patterns {
-            let pattern = pattern.parse::<Pattern>().map_err(|error| format!("handler `{}`: {error}", self.name))?;
+            let pattern = pattern
+                .parse::<Pattern>()
+                .map_err(|error| format!("handler `{}`: {error}", self.name))?;
             if !parsed.contains(&pattern) {
                 parsed.push(pattern);
             }
@@ -136,5 +145,7 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
         return Ok(());
     }
     let shown: String = name.chars().take(MAX_NAME).flat_map(char::escape_debug).collect();
-    Err(format!("`{shown}` is no name for a {what}: use 1 to {MAX_NAME} letters, digits, `-` and `_`"))
+    Err(format!(
+        "`{shown}` is no name for a {what}: use 1 to {MAX_NAME} letters, digits, `-` and `_`"
+    ))
 }

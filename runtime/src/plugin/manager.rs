@@ -36,7 +36,12 @@ struct Plugins {
 
 impl Manager {
     pub(crate) fn new(shared: Arc<Shared>, bus: Arc<Bus>) -> Self {
-        Self { shared, bus, plugins: Mutex::default(), closed: AtomicBool::new(false) }
+        Self {
+            shared,
+            bus,
+            plugins: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// Everything that `load` would find out, and nothing of it kept.
@@ -54,7 +59,9 @@ impl Manager {
     /// order of their dependencies, so that each hears of those that come after it. All or, on an error, none.
     pub(crate) async fn launch(&self, specs: Vec<PluginSpec>) -> Result<(), LaunchError> {
         let mut prepared = self.prepare_all(specs).await?;
-        let order = self.launch_order(&prepared).map_err(|error| LaunchError(vec![error.into()]))?;
+        let order = self
+            .launch_order(&prepared)
+            .map_err(|error| LaunchError(vec![error.into()]))?;
         prepared.sort_by_key(|one| order.iter().position(|name| **name == *one.name));
         let mut launched = Vec::new();
         for one in prepared {
@@ -78,7 +85,8 @@ impl Manager {
     /// What stops a launch, all of it, without launching.
     pub(crate) async fn check(&self, specs: Vec<PluginSpec>) -> Result<Vec<Inspection>, LaunchError> {
         let prepared = self.prepare_all(specs).await?;
-        self.launch_order(&prepared).map_err(|error| LaunchError(vec![error.into()]))?;
+        self.launch_order(&prepared)
+            .map_err(|error| LaunchError(vec![error.into()]))?;
         Ok(prepared.into_iter().map(Prepared::inspection).collect())
     }
 
@@ -87,19 +95,35 @@ impl Manager {
         for spec in specs {
             match Prepared::new(&self.shared, spec).await {
                 Ok(one) if self.is_there(&one.name) || prepared.iter().any(|other| other.name == one.name) => {
-                    failures.push(LoadError::AlreadyLoaded { plugin: one.name.to_string() }.into());
+                    failures.push(
+                        LoadError::AlreadyLoaded {
+                            plugin: one.name.to_string(),
+                        }
+                        .into(),
+                    );
                 }
                 Ok(one) => prepared.push(one),
                 Err(error) => failures.push(error.into()),
             }
         }
-        if failures.is_empty() { Ok(prepared) } else { Err(LaunchError(failures)) }
+        if failures.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(LaunchError(failures))
+        }
     }
 
     /// Plugins that run already count as dependencies that are met.
     fn launch_order(&self, prepared: &[Prepared]) -> Result<Vec<String>, PluginError> {
-        let new = prepared.iter().map(|one| (one.name.to_string(), one.info.dependencies.clone()));
-        let there = self.lock().by_name.keys().map(|name| (name.to_string(), Vec::new())).collect::<Vec<_>>();
+        let new = prepared
+            .iter()
+            .map(|one| (one.name.to_string(), one.info.dependencies.clone()));
+        let there = self
+            .lock()
+            .by_name
+            .keys()
+            .map(|name| (name.to_string(), Vec::new()))
+            .collect::<Vec<_>>();
         start_order(&there.into_iter().chain(new).collect::<Vec<_>>())
     }
 
@@ -127,11 +151,15 @@ impl Manager {
     fn insert(&self, plugin: &Arc<Plugin>) -> Result<(), LoadError> {
         let name = plugin.name().clone();
         if self.closed.load(Ordering::SeqCst) {
-            return Err(LoadError::ShuttingDown { plugin: name.to_string() });
+            return Err(LoadError::ShuttingDown {
+                plugin: name.to_string(),
+            });
         }
         let mut plugins = self.lock();
         if plugins.by_name.contains_key(&name) {
-            return Err(LoadError::AlreadyLoaded { plugin: name.to_string() });
+            return Err(LoadError::AlreadyLoaded {
+                plugin: name.to_string(),
+            });
         }
         plugins.by_name.insert(name, plugin.clone());
         Ok(())
@@ -161,7 +189,10 @@ impl Manager {
                 plugin.leave_bus();
                 plugin.set_state(PluginState::Error, Some(fault.to_string()));
                 self.tell(types::PLUGIN_ERROR, &plugin, Some(&fault)).await;
-                Err(PluginError::Start { plugin: name.to_owned(), fault })
+                Err(PluginError::Start {
+                    plugin: name.to_owned(),
+                    fault,
+                })
             }
         }
     }
@@ -177,9 +208,17 @@ impl Manager {
 
     fn check_dependencies(&self, plugin: &Plugin) -> Result<(), PluginError> {
         let plugins = self.lock();
-        let known = plugins.by_name.values().map(|other| (other.name().to_string(), other.dependencies().to_vec()));
+        let known = plugins
+            .by_name
+            .values()
+            .map(|other| (other.name().to_string(), other.dependencies().to_vec()));
         check_reachable(plugin.name(), &known.collect::<Vec<_>>())?;
-        let started = |name: &str| plugins.by_name.get(name).is_some_and(|other| other.state() == PluginState::Started);
+        let started = |name: &str| {
+            plugins
+                .by_name
+                .get(name)
+                .is_some_and(|other| other.state() == PluginState::Started)
+        };
         match plugin.dependencies().iter().find(|dependency| !started(dependency)) {
             None => Ok(()),
             Some(dependency) => {
@@ -213,12 +252,18 @@ impl Manager {
     fn check_dependents(&self, name: &str) -> Result<(), PluginError> {
         let plugins = self.lock();
         let needs = |other: &&Arc<Plugin>| other.dependencies().iter().any(|dependency| dependency == name);
-        let started = plugins.by_name.values().filter(|other| other.state() == PluginState::Started);
+        let started = plugins
+            .by_name
+            .values()
+            .filter(|other| other.state() == PluginState::Started);
         let dependents: Vec<_> = started.filter(needs).map(|other| other.name().to_string()).collect();
         if dependents.is_empty() {
             return Ok(());
         }
-        Err(PluginError::HasDependents { plugin: name.to_owned(), dependents })
+        Err(PluginError::HasDependents {
+            plugin: name.to_owned(),
+            dependents,
+        })
     }
 
     /// Stops the plugin if it runs, and forgets it.
@@ -244,11 +289,17 @@ impl Manager {
         self.check_known(&plugin)?;
         let state = plugin.state();
         let changed = plugin.config().changed_keys(&config);
-        let invalid = |why| PluginError::Config { plugin: name.to_owned(), why };
+        let invalid = |why| PluginError::Config {
+            plugin: name.to_owned(),
+            why,
+        };
         let blueprint = plugin.blueprint(&config).map_err(invalid)?;
         if state == PluginState::Started {
             let replaced = plugin.replace(blueprint).await;
-            let outbox = replaced.map_err(|fault| PluginError::Start { plugin: name.to_owned(), fault })?;
+            let outbox = replaced.map_err(|fault| PluginError::Start {
+                plugin: name.to_owned(),
+                fault,
+            })?;
             self.bus.release_from_plugin(outbox).await;
         }
         plugin.set_config(config);
@@ -284,7 +335,9 @@ impl Manager {
             drop(plugin.changing.lock().await);
         }
         loop {
-            let Some(name) = self.lock().started.last().cloned() else { return };
+            let Some(name) = self.lock().started.last().cloned() else {
+                return;
+            };
             let Ok(plugin) = self.get(&name) else { return };
             let _changing = plugin.changing.lock().await;
             if plugin.state() == PluginState::Started {
@@ -308,7 +361,11 @@ impl Manager {
     }
 
     fn get(&self, name: &str) -> Result<Arc<Plugin>, PluginError> {
-        self.lock().by_name.get(name).cloned().ok_or_else(|| PluginError::NotFound(name.to_owned()))
+        self.lock()
+            .by_name
+            .get(name)
+            .cloned()
+            .ok_or_else(|| PluginError::NotFound(name.to_owned()))
     }
 
     /// While a change waited for its turn the plugin may have been unloaded.
@@ -325,5 +382,9 @@ impl Manager {
 }
 
 fn wrong_state(plugin: &str, state: PluginState, attempted: &'static str) -> PluginError {
-    PluginError::WrongState { plugin: plugin.to_owned(), state, attempted }
+    PluginError::WrongState {
+        plugin: plugin.to_owned(),
+        state,
+        attempted,
+    }
 }

@@ -57,7 +57,17 @@ impl Plugin {
         let changing = tokio::sync::Mutex::default();
         Arc::new_cyclic(|itself| {
             let itself = itself.clone();
-            Self { prepared, shared, bus, log, serving, handlers, state, itself, changing }
+            Self {
+                prepared,
+                shared,
+                bus,
+                log,
+                serving,
+                handlers,
+                state,
+                itself,
+                changing,
+            }
         })
     }
 
@@ -97,7 +107,14 @@ impl Plugin {
 
     /// The recipe for instances with this config.
     pub(crate) fn blueprint(&self, config: &PluginConfig) -> Result<Arc<Blueprint>, String> {
-        let Prepared { name, info, compiled, limits, spec, .. } = &self.prepared;
+        let Prepared {
+            name,
+            info,
+            compiled,
+            limits,
+            spec,
+            ..
+        } = &self.prepared;
         let mut outbox = (*self.shared.outbox).clone();
         (outbox.events, outbox.bytes) = (limits.publish_events, limits.publish_bytes);
         Ok(Arc::new(Blueprint {
@@ -172,7 +189,14 @@ impl Plugin {
     }
 
     pub(crate) fn status(&self) -> PluginStatus {
-        let Prepared { name, info, compiled, limits, spec, .. } = &self.prepared;
+        let Prepared {
+            name,
+            info,
+            compiled,
+            limits,
+            spec,
+            ..
+        } = &self.prepared;
         let instance_memory = self.pool().map_or(Vec::new(), |pool| pool.memory());
         let state = self.lock();
         PluginStatus {
@@ -192,14 +216,22 @@ impl Plugin {
     /// B2: every declared pattern of every handler. Those left from before a stop stay.
     fn join_bus(&self) -> Result<(), SubscribeError> {
         if self.prepared.compiled.exports.kind() == PluginKind::Filter {
-            let filter = Arc::new(PluginFilter { serving: self.serving.clone() });
-            let id = self.bus.add_filter(self.name().clone(), filter, self.prepared.spec.filter);
+            let filter = Arc::new(PluginFilter {
+                serving: self.serving.clone(),
+            });
+            let id = self
+                .bus
+                .add_filter(self.name().clone(), filter, self.prepared.spec.filter);
             self.lock().filter = Some(id);
             return Ok(());
         }
         for ((name, handler, options), patterns) in self.handlers.iter().zip(&self.prepared.patterns) {
             let known = self.bus.subscriptions_of(name);
-            let missing: Vec<_> = patterns.iter().filter(|pattern| !known.contains(pattern)).cloned().collect();
+            let missing: Vec<_> = patterns
+                .iter()
+                .filter(|pattern| !known.contains(pattern))
+                .cloned()
+                .collect();
             if !missing.is_empty() {
                 self.bus.subscribe(&missing, name, handler, options)?;
             }
@@ -222,11 +254,14 @@ impl Plugin {
     }
 }
 
-fn handlers(
-    prepared: &Prepared,
-    serving: &Arc<Serving>,
-) -> Vec<(HandlerName, Arc<dyn Handler>, SubscribeOptions)> {
-    let Prepared { name, info, limits, spec, .. } = prepared;
+fn handlers(prepared: &Prepared, serving: &Arc<Serving>) -> Vec<(HandlerName, Arc<dyn Handler>, SubscribeOptions)> {
+    let Prepared {
+        name,
+        info,
+        limits,
+        spec,
+        ..
+    } = prepared;
     let described = (0_u32..).zip(&info.handlers);
     let made = described.map(|(index, handler)| {
         let own = spec.handlers.get(&handler.name).cloned().unwrap_or_default();
@@ -239,7 +274,10 @@ fn handlers(
             retry: own.retry.unwrap_or(spec.retry),
         };
         let shown = HandlerName::of_plugin(name.clone(), handler.name.as_str());
-        let handler: Arc<dyn Handler> = Arc::new(PluginHandler { serving: serving.clone(), index });
+        let handler: Arc<dyn Handler> = Arc::new(PluginHandler {
+            serving: serving.clone(),
+            index,
+        });
         (shown, handler, options)
     });
     made.collect()
@@ -264,11 +302,18 @@ impl GuestSubscriptions for OwnSubscriptions {
             return Err(SubscriptionRefused::OverLimit(limit));
         }
         // Declared patterns join the bus only once `start` has returned; they count as there already.
-        let is_declared = plugin.prepared.patterns.get(handler).is_some_and(|patterns| patterns.contains(pattern));
+        let is_declared = plugin
+            .prepared
+            .patterns
+            .get(handler)
+            .is_some_and(|patterns| patterns.contains(pattern));
         if is_declared {
             return Err(SubscriptionRefused::AlreadyExists);
         }
-        match plugin.bus.subscribe(std::slice::from_ref(pattern), name, as_handler, options) {
+        match plugin
+            .bus
+            .subscribe(std::slice::from_ref(pattern), name, as_handler, options)
+        {
             Ok(_) => {
                 state.dynamic.push((pattern.clone(), handler));
                 Ok(())
@@ -280,14 +325,24 @@ impl GuestSubscriptions for OwnSubscriptions {
 
     fn unsubscribe(&self, pattern: &Pattern, handler: usize) -> Result<(), SubscriptionRefused> {
         let plugin = self.plugin()?;
-        let Some((name, _, _)) = plugin.handlers.get(handler) else { return Err(SubscriptionRefused::NotFound) };
-        plugin.lock().dynamic.retain(|(other, at)| other != pattern || *at != handler);
-        plugin.bus.unsubscribe_pattern(pattern, name).map_err(|_| SubscriptionRefused::NotFound)
+        let Some((name, _, _)) = plugin.handlers.get(handler) else {
+            return Err(SubscriptionRefused::NotFound);
+        };
+        plugin
+            .lock()
+            .dynamic
+            .retain(|(other, at)| other != pattern || *at != handler);
+        plugin
+            .bus
+            .unsubscribe_pattern(pattern, name)
+            .map_err(|_| SubscriptionRefused::NotFound)
     }
 }
 
 impl OwnSubscriptions {
     fn plugin(&self) -> Result<Arc<Plugin>, SubscriptionRefused> {
-        self.0.upgrade().ok_or_else(|| SubscriptionRefused::Gone("the plugin is being unloaded".to_owned()))
+        self.0
+            .upgrade()
+            .ok_or_else(|| SubscriptionRefused::Gone("the plugin is being unloaded".to_owned()))
     }
 }

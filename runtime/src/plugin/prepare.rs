@@ -42,12 +42,18 @@ impl Prepared {
     /// Runs everything that can fail before a plugin is known: `load`, `check` and `inspect` all go through here.
     pub(crate) async fn new(shared: &Arc<Shared>, spec: PluginSpec) -> Result<Self, LoadError> {
         let label = spec.label();
-        let invalid = |why: String| LoadError::Invalid { plugin: spec.label(), why };
+        let invalid = |why: String| LoadError::Invalid {
+            plugin: spec.label(),
+            why,
+        };
         if let Some(name) = &spec.name {
             check_name("plugin", name).map_err(invalid)?;
         }
         spec.config.to_json().map_err(invalid)?;
-        let limits = shared.ceiling.as_ref().map_or_else(|| spec.limits.clone(), |ceiling| spec.limits.within(ceiling));
+        let limits = shared
+            .ceiling
+            .as_ref()
+            .map_or_else(|| spec.limits.clone(), |ceiling| spec.limits.within(ceiling));
         let compiled = compile(shared, &spec, &limits).await?;
         let described = sandbox::describe(throwaway(shared, &label, &compiled, &limits)).await;
         let info = described.map_err(|fault| LoadError::Describe { plugin: label, fault })?;
@@ -55,7 +61,14 @@ impl Prepared {
         check_handler_names(&spec, &info).map_err(invalid)?;
         let patterns = narrowed(&info, &spec.grants).map_err(invalid)?;
         let name = Arc::from(spec.name.as_deref().unwrap_or(&info.name));
-        Ok(Self { name, info, compiled, limits, spec, patterns })
+        Ok(Self {
+            name,
+            info,
+            compiled,
+            limits,
+            spec,
+            patterns,
+        })
     }
 
     pub(crate) fn inspection(self) -> Inspection {
@@ -75,7 +88,12 @@ impl Prepared {
 async fn compile(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Result<Compiled, LoadError> {
     let plugin = spec.label();
     let engine = shared.engines.engine(limits.fuel.is_some());
-    let engine = engine.map_err(|source| LoadError::Engine { plugin: plugin.clone(), source })?.clone();
+    let engine = engine
+        .map_err(|source| LoadError::Engine {
+            plugin: plugin.clone(),
+            source,
+        })?
+        .clone();
     let (source, pinned) = (spec.source.clone(), spec.digest.clone());
     let (grants, limits, max) = (spec.grants.clone(), limits.clone(), shared.max_component);
     let (label, aborted) = (plugin.clone(), plugin.clone());
@@ -87,11 +105,19 @@ async fn compile(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Re
     });
     // The task ends early only when the process does, or when the compiler panics: then the file is to blame.
     let why = "the compiler gave up on it; build it again, or report it";
-    work.await.unwrap_or_else(|_| Err(LoadError::Invalid { plugin: aborted, why: why.to_owned() }))
+    work.await.unwrap_or_else(|_| {
+        Err(LoadError::Invalid {
+            plugin: aborted,
+            why: why.to_owned(),
+        })
+    })
 }
 
 fn bytes_of(source: &Source, max: u64, label: &str) -> Result<Bytes, LoadError> {
-    let too_large = |source| LoadError::Component { plugin: label.to_owned(), source };
+    let too_large = |source| LoadError::Component {
+        plugin: label.to_owned(),
+        source,
+    };
     match source {
         Source::Bytes(bytes) if bytes.len() as u64 > max => {
             Err(too_large(sandbox::ComponentError::FileTooLarge { limit: max }))
@@ -106,7 +132,11 @@ fn bytes_of(source: &Source, max: u64, label: &str) -> Result<Bytes, LoadError> 
 
 fn unreadable(path: &Path, label: &str, source: std::io::Error) -> LoadError {
     let path = path.display().to_string();
-    let plugin = if path == label { path } else { format!("{label} ({path})") };
+    let plugin = if path == label {
+        path
+    } else {
+        format!("{label} ({path})")
+    };
     LoadError::Read { plugin, source }
 }
 
@@ -116,7 +146,11 @@ fn check_digest(bytes: &[u8], pinned: Option<String>, label: &str) -> Result<(),
     if actual.eq_ignore_ascii_case(&pinned) {
         return Ok(());
     }
-    Err(LoadError::Digest { plugin: label.to_owned(), actual, pinned })
+    Err(LoadError::Digest {
+        plugin: label.to_owned(),
+        actual,
+        pinned,
+    })
 }
 
 fn check_handler_names(spec: &PluginSpec, info: &PluginInfo) -> Result<(), String> {
@@ -125,7 +159,10 @@ fn check_handler_names(spec: &PluginSpec, info: &PluginInfo) -> Result<(), Strin
         None => Ok(()),
         Some(name) => {
             let names: Vec<_> = info.handlers.iter().map(|handler| handler.name.as_str()).collect();
-            Err(format!("plugin.handler.{name}: it has no such handler; it has {}", names.join(", ")))
+            Err(format!(
+                "plugin.handler.{name}: it has no such handler; it has {}",
+                names.join(", ")
+            ))
         }
     }
 }
@@ -133,11 +170,18 @@ fn check_handler_names(spec: &PluginSpec, info: &PluginInfo) -> Result<(), Strin
 fn narrowed(info: &PluginInfo, grants: &Grants) -> Result<Vec<Vec<Pattern>>, String> {
     let mut all = Vec::with_capacity(info.handlers.len());
     for handler in &info.handlers {
-        let mut patterns: Vec<_> = handler.parsed_patterns()?.iter().flat_map(|p| grants.narrow(p)).collect();
+        let mut patterns: Vec<_> = handler
+            .parsed_patterns()?
+            .iter()
+            .flat_map(|p| grants.narrow(p))
+            .collect();
         patterns.sort();
         patterns.dedup();
         if patterns.is_empty() {
-            tracing::warn!(handler = handler.name, "its subscribe grant leaves it no pattern: it will get no event");
+            tracing::warn!(
+                handler = handler.name,
+                "its subscribe grant leaves it no pattern: it will get no event"
+            );
         }
         all.push(patterns);
     }

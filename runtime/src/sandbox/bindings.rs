@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::handler::Fault;
 use crate::outcome::Class;
 use crate::plugin::{HandlerInfo, Ordering, PluginInfo};
+use crate::sandbox::log::{is_unsafe_to_show, printable};
 
 mod generated {
     #![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]
@@ -50,7 +51,10 @@ pub(super) fn lift_draft(draft: bus::Draft) -> Draft {
     if let Some(content_type) = draft.content_type {
         lifted = lifted.with_content_type(content_type);
     }
-    draft.metadata.into_iter().fold(lifted, |lifted, (name, value)| lifted.with_metadata(name, value))
+    draft
+        .metadata
+        .into_iter()
+        .fold(lifted, |lifted, (name, value)| lifted.with_metadata(name, value))
 }
 
 /// What the guest said of its failure.
@@ -88,12 +92,10 @@ fn lift_handler(info: plugin::HandlerInfo) -> HandlerInfo {
     }
 }
 
-/// A guest's text, cut to what is worth keeping.
-pub(super) fn cut(mut text: String) -> String {
-    if text.len() > MAX_TEXT {
-        let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push_str(" [cut]");
+/// A guest's text, safe to show and cut to what is worth keeping.
+pub(super) fn cut(text: String) -> String {
+    if text.len() <= MAX_TEXT && !text.contains(is_unsafe_to_show) {
+        return text;
     }
-    text
+    printable(&text, MAX_TEXT)
 }

@@ -30,8 +30,14 @@ pub(crate) struct Compiled {
 /// Where the functions are that we call; which ones there are tells the world.
 #[derive(Clone)]
 pub(crate) enum Exports {
-    Event { plugin: Arc<plugin::GuestIndices>, handler: Arc<handler::GuestIndices> },
-    Filter { plugin: Arc<plugin::GuestIndices>, filter: Arc<filter::GuestIndices> },
+    Event {
+        plugin: Arc<plugin::GuestIndices>,
+        handler: Arc<handler::GuestIndices>,
+    },
+    Filter {
+        plugin: Arc<plugin::GuestIndices>,
+        filter: Arc<filter::GuestIndices>,
+    },
 }
 
 /// What a plugin is for, by the world it was built for.
@@ -64,7 +70,8 @@ impl Exports {
 /// The SHA-256 of a component's bytes as `sha256:` and hex digits, as in `digest = "sha256:..."`.
 pub fn digest_of(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
-    hash.iter().fold(String::from("sha256:"), |text, byte| format!("{text}{byte:02x}"))
+    hash.iter()
+        .fold(String::from("sha256:"), |text, byte| format!("{text}{byte:02x}"))
 }
 
 impl Compiled {
@@ -82,7 +89,13 @@ impl Compiled {
             .and_then(|linker| linker.instantiate_pre(&component))
             .map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
         let exports = exports(&pre, kind).map_err(|error| ComponentError::WrongWorld(format!("{error:#}")))?;
-        Ok(Self { pre, exports, digest, size: bytes.len(), imports })
+        Ok(Self {
+            pre,
+            exports,
+            digest,
+            size: bytes.len(),
+            imports,
+        })
     }
 }
 
@@ -105,7 +118,10 @@ fn check_imports(component: &Component, engine: &Engine, grants: &Grants) -> Res
         check_version(name)?;
         grants
             .allows(Ask::Import(name))
-            .map_err(|why| ComponentError::NotGranted { interface: name.to_owned(), why })?;
+            .map_err(|why| ComponentError::NotGranted {
+                interface: name.to_owned(),
+                why,
+            })?;
         if !Interface::is_offered(name) {
             return Err(ComponentError::UnknownImport(name.to_owned()));
         }
@@ -131,7 +147,9 @@ fn world_of(component: &Component, engine: &Engine) -> Result<PluginKind, Compon
             [] => "it exports no interface".to_owned(),
             names => format!("it exports {}", names.join(", ")),
         })),
-        (true, false, false) => Err(ComponentError::WrongWorld("it exports `plugin`, but no `handler` or `filter`".into())),
+        (true, false, false) => Err(ComponentError::WrongWorld(
+            "it exports `plugin`, but no `handler` or `filter`".into(),
+        )),
         (false, _, _) => Err(ComponentError::WrongWorld("it exports no `plugin`".into())),
     }
 }
@@ -139,18 +157,44 @@ fn world_of(component: &Component, engine: &Engine) -> Result<PluginKind, Compon
 /// H13: what an instance needs from its first moment must fit its limits.
 fn check_resources(component: &Component, limits: &Limits) -> Result<(), ComponentError> {
     // `None` when the component imports modules or instances that decide it; the limiter sees to those.
-    let Some(needed) = component.resources_required() else { return Ok(()) };
+    let Some(needed) = component.resources_required() else {
+        return Ok(());
+    };
     // Of the largest one; what all have together the limiter counts.
     let memory = needed.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE);
     let too_much = |what, needed: u64, limit: usize, key| {
-        (needed > limit as u64).then_some(ComponentError::TooLarge { what, needed, limit: limit as u64, key })
+        (needed > limit as u64).then_some(ComponentError::TooLarge {
+            what,
+            needed,
+            limit: limit as u64,
+            key,
+        })
     };
     let excess = too_much("bytes of initial memory", memory, limits.memory, "plugin.limits.memory")
-        .or_else(|| too_much("memories", u64::from(needed.num_memories), limits.memories, "plugin.limits.memories"))
-        .or_else(|| too_much("tables", u64::from(needed.num_tables), limits.tables, "plugin.limits.tables"))
+        .or_else(|| {
+            too_much(
+                "memories",
+                u64::from(needed.num_memories),
+                limits.memories,
+                "plugin.limits.memories",
+            )
+        })
+        .or_else(|| {
+            too_much(
+                "tables",
+                u64::from(needed.num_tables),
+                limits.tables,
+                "plugin.limits.tables",
+            )
+        })
         .or_else(|| {
             let elements = needed.max_initial_table_size.unwrap_or(0);
-            too_much("table elements", elements, limits.table_elements, "plugin.limits.table-elements")
+            too_much(
+                "table elements",
+                elements,
+                limits.table_elements,
+                "plugin.limits.table-elements",
+            )
         });
     excess.map_or(Ok(()), Err)
 }
@@ -158,7 +202,13 @@ fn check_resources(component: &Component, limits: &Limits) -> Result<(), Compone
 fn exports(pre: &InstancePre<HostState>, kind: PluginKind) -> wasmtime::Result<Exports> {
     let plugin = Arc::new(plugin::GuestIndices::new(pre)?);
     Ok(match kind {
-        PluginKind::Event => Exports::Event { plugin, handler: Arc::new(handler::GuestIndices::new(pre)?) },
-        PluginKind::Filter => Exports::Filter { plugin, filter: Arc::new(filter::GuestIndices::new(pre)?) },
+        PluginKind::Event => Exports::Event {
+            plugin,
+            handler: Arc::new(handler::GuestIndices::new(pre)?),
+        },
+        PluginKind::Filter => Exports::Filter {
+            plugin,
+            filter: Arc::new(filter::GuestIndices::new(pre)?),
+        },
     })
 }

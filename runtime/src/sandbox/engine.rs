@@ -29,13 +29,17 @@ pub struct EngineOptions {
     /// since it is built into the engine.
     pub wasm_stack: usize,
     /// How many instances may live at a time; `None`: what `vm.max_map_count` allows. One more is refused with a message
-    /// that says so.
+    /// that says so. Each takes 4 GiB of address space (not of memory): a program with more than a few runtimes in one
+    /// process sets this, since 47 bits of addresses hold some 30,000 instances in all.
     pub max_instances: Option<u32>,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { wasm_stack: 512 * 1024, max_instances: None }
+        Self {
+            wasm_stack: 512 * 1024,
+            max_instances: None,
+        }
     }
 }
 
@@ -62,13 +66,24 @@ impl Engines {
         let ticked: Arc<OnceLock<wasmtime::EngineWeak>> = Arc::default();
         let (weak, metered) = (plain.weak(), ticked.clone());
         let ticker = EpochTicker::start(move || {
-            for engine in [weak.upgrade(), metered.get().and_then(wasmtime::EngineWeak::upgrade)].into_iter().flatten() {
+            for engine in [weak.upgrade(), metered.get().and_then(wasmtime::EngineWeak::upgrade)]
+                .into_iter()
+                .flatten()
+            {
                 engine.increment_epoch();
             }
         });
         let ticker = ticker.map_err(|error| EngineError(format!("no thread for the epoch ticker: {error}")))?;
         let live = Arc::new(Semaphore::new(max_instances as usize));
-        Ok(Self { plain, metered: OnceLock::new(), options, max_instances, live, ticker, ticked })
+        Ok(Self {
+            plain,
+            metered: OnceLock::new(),
+            options,
+            max_instances,
+            live,
+            ticker,
+            ticked,
+        })
     }
 
     /// The engine for a plugin with or without a limit on fuel.

@@ -73,7 +73,9 @@ impl EpochTicker {
         let ticker = Self { shared };
         ticker.shared.spawn_ticker(0)?;
         let watched = ticker.shared.clone();
-        thread::Builder::new().name("palisade-watchdog".into()).spawn(move || watched.watch())?;
+        thread::Builder::new()
+            .name("palisade-watchdog".into())
+            .spawn(move || watched.watch())?;
         Ok(ticker)
     }
 
@@ -112,7 +114,10 @@ impl Shared {
     fn spawn_ticker(self: &Arc<Self>, generation: u64) -> std::io::Result<()> {
         let shared = self.clone();
         let name = format!("palisade-epoch-{generation}");
-        thread::Builder::new().name(name).spawn(move || shared.tick(generation)).map(drop)
+        thread::Builder::new()
+            .name(name)
+            .spawn(move || shared.tick(generation))
+            .map(drop)
     }
 
     fn tick(&self, generation: u64) {
@@ -121,7 +126,11 @@ impl Shared {
             thread::sleep(TICK);
             (self.on_tick)();
             self.heartbeat.fetch_add(1, Ordering::Relaxed);
-            idle = if self.running.load(Ordering::Relaxed) > 0 { Duration::ZERO } else { idle + TICK };
+            idle = if self.running.load(Ordering::Relaxed) > 0 {
+                Duration::ZERO
+            } else {
+                idle + TICK
+            };
             if idle >= IDLE {
                 self.sleep(generation);
                 idle = Duration::ZERO;
@@ -164,8 +173,15 @@ impl Shared {
             if control.ended {
                 return;
             }
-            let timeout = if self.parked.load(Ordering::SeqCst) { Duration::from_secs(3600) } else { WATCH };
-            let waited = self.wake.wait_timeout(control, timeout).unwrap_or_else(PoisonError::into_inner);
+            let timeout = if self.parked.load(Ordering::SeqCst) {
+                Duration::from_secs(3600)
+            } else {
+                WATCH
+            };
+            let waited = self
+                .wake
+                .wait_timeout(control, timeout)
+                .unwrap_or_else(PoisonError::into_inner);
             let woken = !waited.1.timed_out();
             drop(waited);
             let now = self.heartbeat.load(Ordering::Relaxed);

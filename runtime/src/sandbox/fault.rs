@@ -6,7 +6,7 @@ use wasmtime_wasi::I32Exit;
 use crate::handler::Fault;
 use crate::outcome::Class;
 use crate::sandbox::bindings::cut;
-use crate::sandbox::log::is_unsafe_to_show;
+use crate::sandbox::log::{is_unsafe_to_show, printable};
 use crate::sandbox::state::HostState;
 
 /// What an error of a guest's call was, in words for the operator.
@@ -28,7 +28,10 @@ fn class_of(error: &Error, state: &HostState) -> (Class, String) {
         return (Class::Trap, format!("called exit({})", exit.0));
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return (Class::Overloaded, "found no room for another instance (engine.max-instances)".to_owned());
+        return (
+            Class::Overloaded,
+            "found no room for another instance (engine.max-instances)".to_owned(),
+        );
     }
     if let Some(limit) = host_limit(error) {
         return (Class::HostLimit, limit.words(limits));
@@ -45,11 +48,17 @@ fn class_of(error: &Error, state: &HostState) -> (Class, String) {
         Some(Trap::StackOverflow) => (Class::StackOverflow, "used up its stack (engine.wasm-stack)".to_owned()),
         Some(Trap::OutOfFuel) => {
             let fuel = limits.fuel.unwrap_or_default();
-            (Class::OutOfFuel, format!("burnt the {fuel} units of fuel that one call may (plugin.limits.fuel)"))
+            (
+                Class::OutOfFuel,
+                format!("burnt the {fuel} units of fuel that one call may (plugin.limits.fuel)"),
+            )
         }
         Some(Trap::Interrupt) => {
             let phase = state.call.phase.as_str();
-            (Class::Timeout, format!("did not end {phase} by its deadline and was stopped"))
+            (
+                Class::Timeout,
+                format!("did not end {phase} by its deadline and was stopped"),
+            )
         }
         Some(Trap::AllocationTooLarge) => (Class::OutOfMemory, format!("trapped: {}", Trap::AllocationTooLarge)),
         Some(trap) => (Class::Trap, format!("trapped: {trap}")),
@@ -74,7 +83,10 @@ impl HostLimit {
             ),
             HostLimit::Handles => format!("held more than {} handles (plugin.limits.handles)", limits.handles),
             HostLimit::Random => {
-                format!("asked for more than {} random bytes at a time (plugin.limits.random-bytes)", limits.random_bytes)
+                format!(
+                    "asked for more than {} random bytes at a time (plugin.limits.random-bytes)",
+                    limits.random_bytes
+                )
             }
         }
     }
@@ -94,7 +106,12 @@ fn host_limit(error: &Error) -> Option<HostLimit> {
         return None;
     }
     let mut causes = error.chain().map(ToString::to_string);
-    causes.find_map(|cause| WORDS.iter().find(|(words, _)| cause.contains(words)).map(|(_, limit)| *limit))
+    causes.find_map(|cause| {
+        WORDS
+            .iter()
+            .find(|(words, _)| cause.contains(words))
+            .map(|(_, limit)| *limit)
+    })
 }
 
 /// What a Rust panic (or another language's last words) left on stderr, on one line.
@@ -103,10 +120,21 @@ fn panic_of(stderr: &str) -> Option<String> {
     if said.is_empty() {
         return None;
     }
-    let from = said.rfind("panicked at").map_or(said, |at| said.get(at..).unwrap_or(said));
-    let useful = from.lines().take_while(|line| !line.starts_with("note: run with `RUST_BACKTRACE"));
-    let line = useful.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    let printable: String = line.chars().filter(|character| !is_unsafe_to_show(*character)).collect();
+    let from = said
+        .rfind("panicked at")
+        .map_or(said, |at| said.get(at..).unwrap_or(said));
+    let useful = from
+        .lines()
+        .take_while(|line| !line.starts_with("note: run with `RUST_BACKTRACE"));
+    let line = useful
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let printable: String = line
+        .chars()
+        .filter(|character| !is_unsafe_to_show(*character))
+        .collect();
     (!printable.is_empty()).then_some(printable)
 }
 
@@ -114,17 +142,31 @@ fn panic_of(stderr: &str) -> Option<String> {
 fn backtrace(error: &Error) -> Option<String> {
     let trace = error.downcast_ref::<WasmBacktrace>()?;
     let text = trace.to_string();
-    let frames: Vec<_> = text.lines().map(str::trim).filter(|line| is_frame(line)).collect();
-    (!frames.is_empty()).then(|| cut(frames.join("\n")))
+    // Names are the guest's own, so they are shown like anything it says.
+    let frames = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| is_frame(line))
+        .map(|line| printable(line, MAX_FRAME));
+    let frames: Vec<_> = frames.collect();
+    (!frames.is_empty()).then(|| frames.join("\n"))
 }
+
+/// The longest frame that is kept; wasmtime keeps at most 20 of them.
+const MAX_FRAME: usize = 256;
 
 /// `3:   0x1f2e - plugin.wasm!name`; what follows without a number is the source line of an inlined function.
 fn is_frame(line: &str) -> bool {
-    line.split_once(':').is_some_and(|(_, address)| address.trim_start().starts_with("0x"))
+    line.split_once(':')
+        .is_some_and(|(_, address)| address.trim_start().starts_with("0x"))
 }
 
 fn mebibytes(bytes: usize) -> String {
     const MIB: usize = 1024 * 1024;
     let (whole, tenth) = (bytes / MIB, bytes % MIB * 10 / MIB);
-    if tenth == 0 { format!("{whole} MiB") } else { format!("{whole}.{tenth} MiB") }
+    if tenth == 0 {
+        format!("{whole} MiB")
+    } else {
+        format!("{whole}.{tenth} MiB")
+    }
 }

@@ -11,7 +11,10 @@ use crate::sandbox::error::ComponentError;
 pub(crate) fn read(path: &Path, limit: u64) -> std::io::Result<Result<Vec<u8>, ComponentError>> {
     let file = std::fs::File::open(path)?;
     if file.metadata()?.is_dir() {
-        return Err(std::io::Error::new(std::io::ErrorKind::IsADirectory, "this is a directory"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::IsADirectory,
+            "this is a directory",
+        ));
     }
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -33,7 +36,9 @@ pub(super) fn check_bytes(bytes: &[u8]) -> Result<(), ComponentError> {
         ));
     }
     if bytes.starts_with(b"\x7fELF") {
-        return Err(ComponentError::Foreign("this is an ELF file, a native program: build the plugin for wasm32-wasip2"));
+        return Err(ComponentError::Foreign(
+            "this is an ELF file, a native program: build the plugin for wasm32-wasip2",
+        ));
     }
     if !bytes.starts_with(b"\0asm") {
         return Err(not_wasm(bytes));
@@ -43,7 +48,10 @@ pub(super) fn check_bytes(bytes: &[u8]) -> Result<(), ComponentError> {
 
 fn not_wasm(bytes: &[u8]) -> ComponentError {
     if b"\0asm".starts_with(bytes) {
-        return ComponentError::Truncated { bytes: bytes.len(), detail: "the file header".to_owned() };
+        return ComponentError::Truncated {
+            bytes: bytes.len(),
+            detail: "the file header".to_owned(),
+        };
     }
     let head = bytes.get(..1024).unwrap_or(bytes);
     // A cut through the last character is no reason to call it binary.
@@ -63,12 +71,18 @@ fn check_structure(bytes: &[u8]) -> Result<(), ComponentError> {
     for payload in Parser::new(0).parse_all(bytes) {
         match payload {
             // The first version tells what the file is; those of the modules in it follow in the same walk.
-            Ok(Payload::Version { encoding: Encoding::Module, .. }) if !is_component => {
+            Ok(Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            }) if !is_component => {
                 return Err(ComponentError::CoreModule);
             }
             Ok(_) => is_component = true,
             Err(error) if is_cut(&error) => {
-                return Err(ComponentError::Truncated { bytes: bytes.len(), detail: error.message().to_owned() });
+                return Err(ComponentError::Truncated {
+                    bytes: bytes.len(),
+                    detail: error.message().to_owned(),
+                });
             }
             Err(error) => return Err(ComponentError::Invalid(error.to_string())),
         }

@@ -12,15 +12,28 @@ impl types::Host for HostState {}
 
 impl context::Host for HostState {
     fn content_type(&mut self) -> wasmtime::Result<String> {
-        Ok(self.call.event.as_ref().map_or(String::new(), |event| event.content_type().to_owned()))
+        Ok(self
+            .call
+            .event
+            .as_ref()
+            .map_or(String::new(), |event| event.content_type().to_owned()))
     }
 
     fn metadata(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.call.event.as_ref().and_then(|event| event.metadata(&key)).map(Into::into))
+        Ok(self
+            .call
+            .event
+            .as_ref()
+            .and_then(|event| event.metadata(&key))
+            .map(Into::into))
     }
 
     fn all_metadata(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.call.event.as_ref().map_or(Vec::new(), crate::event::Event::all_metadata))
+        Ok(self
+            .call
+            .event
+            .as_ref()
+            .map_or(Vec::new(), crate::event::Event::all_metadata))
     }
 }
 
@@ -42,14 +55,20 @@ impl HostState {
     fn publish_draft(&mut self, draft: bus::Draft) -> Result<String, bus::PublishError> {
         let phase = self.call.phase;
         if !phase.may_publish() {
-            return Err(bus::PublishError::Invalid(format!("{} may not publish", phase.as_str())));
+            return Err(bus::PublishError::Invalid(format!(
+                "{} may not publish",
+                phase.as_str()
+            )));
         }
         let draft = lift_draft(draft);
         let allowed = self.blueprint.grants.allows(Ask::Publish(draft.event_type()));
         allowed.map_err(|why| bus::PublishError::NotGranted(cut(why)))?;
         let limits = &self.blueprint.outbox;
         let source = &self.blueprint.name;
-        let published = self.call.outbox.publish(draft, source, self.call.event.as_ref(), limits);
+        let published = self
+            .call
+            .outbox
+            .publish(draft, source, self.call.event.as_ref(), limits);
         published.map_err(|refused| match refused {
             PublishRefused::OverLimit { limit, .. } => bus::PublishError::OverLimit(limit),
             refused => bus::PublishError::Invalid(cut(refused.to_string())),
@@ -63,15 +82,22 @@ impl HostState {
         if self.subscribed.contains(&(pattern.clone(), handler)) {
             return Err(bus::SubscribeError::AlreadyExists);
         }
-        self.blueprint.subscriptions.subscribe(&pattern, handler).map_err(lower_refusal)?;
+        self.blueprint
+            .subscriptions
+            .subscribe(&pattern, handler)
+            .map_err(lower_refusal)?;
         self.subscribed.push((pattern, handler));
         Ok(())
     }
 
     fn unsubscribe_handler(&mut self, pattern: &str, handler: u32) -> Result<(), bus::SubscribeError> {
         let (pattern, handler) = self.check_subscription(pattern, handler)?;
-        self.subscribed.retain(|(other, at)| *other != pattern || *at != handler);
-        self.blueprint.subscriptions.unsubscribe(&pattern, handler).map_err(lower_refusal)
+        self.subscribed
+            .retain(|(other, at)| *other != pattern || *at != handler);
+        self.blueprint
+            .subscriptions
+            .unsubscribe(&pattern, handler)
+            .map_err(lower_refusal)
     }
 
     fn check_subscription(&self, pattern: &str, handler: u32) -> Result<(Pattern, usize), bus::SubscribeError> {
@@ -81,15 +107,18 @@ impl HostState {
         }
         let phase = self.call.phase;
         if !phase.may_subscribe() {
-            return Err(bus::SubscribeError::Invalid(format!("{} may not subscribe", phase.as_str())));
+            return Err(bus::SubscribeError::Invalid(format!(
+                "{} may not subscribe",
+                phase.as_str()
+            )));
         }
         let handler = handler as usize;
         if handler >= self.blueprint.handlers {
             return Err(bus::SubscribeError::Invalid(format!("there is no handler {handler}")));
         }
-        let pattern: Pattern = pattern.parse().map_err(|error: crate::pattern::PatternError| {
-            bus::SubscribeError::Invalid(cut(error.to_string()))
-        })?;
+        let pattern: Pattern = pattern
+            .parse()
+            .map_err(|error: crate::pattern::PatternError| bus::SubscribeError::Invalid(cut(error.to_string())))?;
         Ok((pattern, handler))
     }
 }

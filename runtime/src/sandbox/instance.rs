@@ -60,24 +60,29 @@ impl Instance {
     /// Makes one, its core start functions run under the deadline like any call.
     pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Instant) -> Result<Self, Failed> {
         let engines = blueprint.engines.clone();
-        let permit = engines.admit_instance().map_err(|why| {
-            Fault::new(Class::Overloaded, format!("{} got no instance: {why}", blueprint.name))
-        })?;
+        let permit = engines
+            .admit_instance()
+            .map_err(|why| Fault::new(Class::Overloaded, format!("{} got no instance: {why}", blueprint.name)))?;
         let mut store = blueprint.store(deadline)?;
         arm(&mut store, Phase::Instantiate, None, deadline)?;
         let _running = engines.enter();
         let instantiated = bounded(deadline, blueprint.pre.instantiate_async(&mut store)).await;
         let instance = settle(&mut store, instantiated)?;
         let guests = match &blueprint.exports {
-            Exports::Event { plugin, handler } => plugin.load(&mut store, &instance).and_then(|plugin| {
-                Ok((plugin, Work::Handler(handler.load(&mut store, &instance)?)))
-            }),
+            Exports::Event { plugin, handler } => plugin
+                .load(&mut store, &instance)
+                .and_then(|plugin| Ok((plugin, Work::Handler(handler.load(&mut store, &instance)?)))),
             Exports::Filter { plugin, filter } => plugin
                 .load(&mut store, &instance)
                 .and_then(|plugin| Ok((plugin, Work::Filter(filter.load(&mut store, &instance)?)))),
         };
         let (plugin, work) = guests.map_err(|error| Failed::from(classify(&error, store.data())))?;
-        Ok(Self { store, plugin, work, _permit: permit })
+        Ok(Self {
+            store,
+            plugin,
+            work,
+            _permit: permit,
+        })
     }
 
     pub(super) async fn describe(mut self, deadline: Instant) -> Result<PluginInfo, Failed> {
@@ -123,27 +128,41 @@ impl Instance {
     }
 
     /// Gives the guest one event; the value is its own verdict.
-    pub(super) async fn handle(
-        mut self,
-        handler: u32,
-        delivery: Delivery,
-    ) -> Result<Done<Result<(), Fault>>, Failed> {
-        let Work::Handler(guest) = &self.work else { return Err(self.not_made_for("handle")) };
+    pub(super) async fn handle(mut self, handler: u32, delivery: Delivery) -> Result<Done<Result<(), Fault>>, Failed> {
+        let Work::Handler(guest) = &self.work else {
+            return Err(self.not_made_for("handle"));
+        };
         let guest = guest.clone();
-        let Delivery { event, attempt, deadline, replayed, .. } = delivery;
+        let Delivery {
+            event,
+            attempt,
+            deadline,
+            replayed,
+            ..
+        } = delivery;
         let made_of = self.arm(Phase::Handle, Some(event.clone()), deadline)?;
         let time_left = deadline.saturating_duration_since(Instant::now()).as_millis();
         let time_left_ms = u32::try_from(time_left).unwrap_or(u32::MAX);
-        let told = types::Delivery { attempt, time_left_ms, replayed };
+        let told = types::Delivery {
+            attempt,
+            time_left_ms,
+            replayed,
+        };
         let _running = made_of.engines.enter();
-        let answer = bounded(deadline, guest.call_handle(&mut self.store, handler, lower(&event), told)).await;
+        let answer = bounded(
+            deadline,
+            guest.call_handle(&mut self.store, handler, lower(&event), told),
+        )
+        .await;
         let verdict = settle(&mut self.store, answer)?.map_err(lift_failure);
         Ok(self.done(verdict))
     }
 
     /// Asks a filter about one event.
     pub(super) async fn accepts(mut self, event: &Event, deadline: Instant) -> Result<Done<bool>, Failed> {
-        let Work::Filter(guest) = &self.work else { return Err(self.not_made_for("accepts")) };
+        let Work::Filter(guest) = &self.work else {
+            return Err(self.not_made_for("accepts"));
+        };
         let guest = guest.clone();
         let made_of = self.arm(Phase::Accepts, Some(event.clone()), deadline)?;
         let _running = made_of.engines.enter();
@@ -168,17 +187,26 @@ impl Instance {
         call.event = None;
         let outbox = std::mem::take(&mut call.outbox).events;
         let fuel = fuel_used(&self.store);
-        Done { instance: self, value, outbox, fuel }
+        Done {
+            instance: self,
+            value,
+            outbox,
+            fuel,
+        }
     }
 
     fn not_made_for(&self, what: &str) -> Failed {
-        let message = format!("{} is of the world that does not export `{what}`", self.store.data().plugin());
+        let message = format!(
+            "{} is of the world that does not export `{what}`",
+            self.store.data().plugin()
+        );
         Fault::new(Class::Unavailable, message).into()
     }
 }
 
 fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadline: Instant) -> Result<(), Failed> {
-    store.set_epoch_deadline(1);
+    // Not the next tick, which may come at once: a call that is over within a tick is not to give way to others.
+    store.set_epoch_deadline(2);
     if let Some(fuel) = store.data().limits().fuel {
         let set = store.set_fuel(fuel);
         set.map_err(|error| Failed::from(classify(&error, store.data())))?;
@@ -217,14 +245,19 @@ fn settle<T>(store: &mut Store<HostState>, answer: Answer<T>) -> Result<T, Faile
     let fault = match answer {
         Answer::Returned(Ok(value)) => return Ok(value),
         Answer::Returned(Err(error)) => classify(&error, store.data()),
-        Answer::Late => {
-            Fault::new(Class::Timeout, format!("{name} did not end {phase} by its deadline and was stopped"))
-        }
-        Answer::HostPanic(words) => {
-            Fault::new(Class::HostPanic, format!("a host function that {name} called in {phase} panicked: {words}"))
-        }
+        Answer::Late => Fault::new(
+            Class::Timeout,
+            format!("{name} did not end {phase} by its deadline and was stopped"),
+        ),
+        Answer::HostPanic(words) => Fault::new(
+            Class::HostPanic,
+            format!("a host function that {name} called in {phase} panicked: {words}"),
+        ),
     };
-    Err(Failed { fault, fuel: fuel_used(store) })
+    Err(Failed {
+        fault,
+        fuel: fuel_used(store),
+    })
 }
 
 fn fuel_used(store: &Store<HostState>) -> Option<u64> {

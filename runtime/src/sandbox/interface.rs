@@ -6,8 +6,15 @@ use crate::sandbox::error::ComponentError;
 pub const INTERFACE_VERSION: &str = "0.1.0";
 
 /// What a component may import besides `palisade:plugin`: WASI 0.2 and the log, by prefix.
-const OFFERED: [&str; 7] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/", "wasi:logging/logging"];
+const OFFERED: [&str; 7] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+    "wasi:logging/logging",
+];
 const OURS_OFFERED: [&str; 3] = ["types", "context", "bus"];
 
 /// Questions about names such as `palisade:plugin/handler@0.1.0`.
@@ -42,5 +49,6 @@ pub(super) fn check_version(name: &str) -> Result<(), ComponentError> {
 }
 
 fn split(name: &str) -> (&str, Option<&str>) {
-    name.split_once('@').map_or((name, None), |(path, version)| (path, Some(version)))
+    name.split_once('@')
+        .map_or((name, None), |(path, version)| (path, Some(version)))
 }

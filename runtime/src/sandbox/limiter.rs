@@ -85,7 +85,9 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.table_elements = self.table_elements.saturating_sub(std::mem::take(&mut self.last_table_growth));
+        self.table_elements = self
+            .table_elements
+            .saturating_sub(std::mem::take(&mut self.last_table_growth));
         Ok(())
     }
 
@@ -99,5 +101,58 @@ impl ResourceLimiter for Limiter {
 
     fn memories(&self) -> usize {
         self.memories
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn limiter(memory: usize, table_elements: usize) -> Limiter {
+        Limiter::new(&Limits {
+            memory,
+            table_elements,
+            ..Limits::default()
+        })
+    }
+
+    /// S1, H12: the limit is that of all memories together, not of each.
+    #[test]
+    fn s1_h12_many_memories_share_one_limit() {
+        let mut limiter = limiter(100, 0);
+        assert!(limiter.memory_growing(0, 60, None).unwrap());
+        assert!(!limiter.memory_growing(0, 60, None).unwrap(), "a second memory");
+        assert_eq!((limiter.denied(), limiter.memory()), (Some(120), 60));
+        assert!(limiter.memory_growing(0, 40, None).unwrap(), "exactly the rest");
+    }
+
+    /// H12: a growth that the engine then failed at counts for nothing.
+    #[test]
+    fn h12_a_growth_that_failed_is_not_counted() {
+        let mut limiter = limiter(100, 100);
+        assert!(limiter.memory_growing(0, 100, None).unwrap());
+        limiter.memory_grow_failed(wasmtime::Error::msg("no room")).unwrap();
+        assert!(limiter.memory_growing(0, 100, None).unwrap());
+        assert!(limiter.table_growing(0, 100, None).unwrap());
+        limiter.table_grow_failed(wasmtime::Error::msg("no room")).unwrap();
+        assert!(limiter.table_growing(0, 100, None).unwrap());
+    }
+
+    /// H12: what a memory may not by its own declaration is no refusal of ours, and not told as one.
+    #[test]
+    fn h12_a_growth_beyond_the_memorys_own_maximum_is_not_held_against_the_limit() {
+        let mut limiter = limiter(100, 0);
+        assert!(!limiter.memory_growing(10, 50, Some(20)).unwrap());
+        assert_eq!(limiter.denied(), None);
+    }
+
+    /// S1, H14: the same holds for the elements of all tables.
+    #[test]
+    fn s1_h14_many_tables_share_one_limit() {
+        let mut limiter = limiter(0, 100);
+        assert!(limiter.table_growing(0, 60, None).unwrap());
+        assert!(!limiter.table_growing(0, 60, None).unwrap(), "a second table");
+        assert!(limiter.table_growing(60, 100, None).unwrap(), "exactly the rest");
     }
 }

@@ -61,7 +61,15 @@ pub trait LogSink: Send + Sync + 'static {
 pub struct TracingLog;
 
 impl LogSink for TracingLog {
-    fn log(&self, LogRecord { plugin, level, context, message }: LogRecord<'_>) {
+    fn log(
+        &self,
+        LogRecord {
+            plugin,
+            level,
+            context,
+            message,
+        }: LogRecord<'_>,
+    ) {
         const TARGET: &str = "palisade::guest";
         match level {
             LogLevel::Trace => tracing::trace!(target: TARGET, plugin, context, "{message}"),
@@ -90,14 +98,25 @@ struct Bucket {
 impl GuestLog {
     pub(crate) fn new(plugin: Arc<str>, sink: Arc<dyn LogSink>, bytes_per_second: u64) -> Arc<Self> {
         let bytes = bytes_per_second.saturating_mul(2);
-        let bucket = Mutex::new(Bucket { bytes, filled: Instant::now(), dropped: 0 });
-        Arc::new(Self { plugin, sink, bytes_per_second, bucket })
+        let bucket = Mutex::new(Bucket {
+            bytes,
+            filled: Instant::now(),
+            dropped: 0,
+        });
+        Arc::new(Self {
+            plugin,
+            sink,
+            bytes_per_second,
+            bucket,
+        })
     }
 
     /// Writes one line, or counts it as dropped.
     pub(crate) fn line(&self, level: LogLevel, context: &str, message: &str) {
         let (context, message) = (printable(context, MAX_CONTEXT), printable(message, MAX_LINE));
-        let Some(dropped) = self.take((context.len() + message.len()) as u64 + 1) else { return };
+        let Some(dropped) = self.take((context.len() + message.len()) as u64 + 1) else {
+            return;
+        };
         if dropped > 0 {
             let message = format!("{dropped} lines of this plugin were dropped (plugin.limits.log-bytes)");
             self.emit(LogLevel::Warn, "palisade", &message);
@@ -106,16 +125,27 @@ impl GuestLog {
     }
 
     fn emit(&self, level: LogLevel, context: &str, message: &str) {
-        self.sink.log(LogRecord { plugin: &self.plugin, level, context, message });
+        self.sink.log(LogRecord {
+            plugin: &self.plugin,
+            level,
+            context,
+            message,
+        });
     }
 
     /// Pays for a line; `None` when there is no budget, else how many lines were dropped before it.
     fn take(&self, cost: u64) -> Option<u64> {
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = bucket.filled.elapsed();
-        let refill = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_mul(self.bytes_per_second) / 1000;
+        let refill = u64::try_from(elapsed.as_millis())
+            .unwrap_or(u64::MAX)
+            .saturating_mul(self.bytes_per_second)
+            / 1000;
         if refill > 0 {
-            bucket.bytes = bucket.bytes.saturating_add(refill).min(self.bytes_per_second.saturating_mul(2));
+            bucket.bytes = bucket
+                .bytes
+                .saturating_add(refill)
+                .min(self.bytes_per_second.saturating_mul(2));
             bucket.filled = Instant::now();
         }
         if bucket.bytes < cost {
@@ -128,7 +158,7 @@ impl GuestLog {
 }
 
 /// A text that is safe to show, cut where its shown form reaches a length: escapes make it longer, and count.
-fn printable(text: &str, max: usize) -> String {
+pub(super) fn printable(text: &str, max: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(max));
     for (at, character) in text.char_indices() {
         let before = shown.len();
@@ -174,11 +204,21 @@ struct StreamState {
 
 impl GuestStream {
     pub(crate) fn stdout(log: Arc<GuestLog>) -> Self {
-        Self { log, level: LogLevel::Info, context: "stdout", state: Arc::default() }
+        Self {
+            log,
+            level: LogLevel::Info,
+            context: "stdout",
+            state: Arc::default(),
+        }
     }
 
     pub(crate) fn stderr(log: Arc<GuestLog>) -> Self {
-        Self { log, level: LogLevel::Warn, context: "stderr", state: Arc::default() }
+        Self {
+            log,
+            level: LogLevel::Warn,
+            context: "stderr",
+            state: Arc::default(),
+        }
     }
 
     /// What was written last, and forgets it.
@@ -189,7 +229,9 @@ impl GuestStream {
 
     fn push(&self, bytes: &[u8]) {
         let mut state = self.state();
-        state.tail.extend(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
+        state
+            .tail
+            .extend(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
         let excess = state.tail.len().saturating_sub(TAIL);
         state.tail.drain(..excess);
         let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
@@ -300,7 +342,10 @@ mod tests {
     /// H20: neither do the separators and direction marks of Unicode pass.
     #[test]
     fn h20_what_ends_a_line_or_turns_its_direction_is_escaped() {
-        assert_eq!(printable("a\u{2028}b\u{202e}c\u{9b}\u{e9}", 64), "a\\u{2028}b\\u{202e}c\\u{9b}\u{e9}");
+        assert_eq!(
+            printable("a\u{2028}b\u{202e}c\u{9b}\u{e9}", 64),
+            "a\\u{2028}b\\u{202e}c\\u{9b}\u{e9}"
+        );
     }
 
     /// S1, H20: beyond the quota lines are dropped and counted; the budget comes back with time.
@@ -315,7 +360,12 @@ mod tests {
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         log.line(LogLevel::Info, "", "back");
         let lines = lines(&sink);
-        assert!(lines.first().unwrap().starts_with("96 lines of this plugin were dropped"));
+        assert!(
+            lines
+                .first()
+                .unwrap()
+                .starts_with("96 lines of this plugin were dropped")
+        );
         assert_eq!(lines.get(1).unwrap(), "back");
     }
 }

@@ -30,16 +30,16 @@ pub use interface::INTERFACE_VERSION;
 pub use log::{LogLevel, LogRecord, LogSink, TracingLog};
 pub use pool::Health;
 
+use crate::clock::deadline;
 use crate::handler::Fault;
 use crate::plugin::PluginInfo;
 use blueprint::Blueprint;
 use instance::Instance;
-use tokio::time::Instant;
 
 /// Asks a plugin who it is, in an instance of its own that is thrown away: a guest's libc would remember that it had no
 /// files.
 pub(crate) async fn describe(blueprint: Arc<Blueprint>) -> Result<PluginInfo, Fault> {
-    let deadline = Instant::now() + blueprint.limits.timeout;
+    let deadline = deadline(blueprint.limits.timeout);
     let described = async { Instance::new(&blueprint, deadline).await?.describe(deadline).await };
     described.await.map_err(|failed: instance::Failed| failed.fault)
 }

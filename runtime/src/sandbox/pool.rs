@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::deadline;
 use crate::event::Event;
 use crate::handler::{Completion, Delivery, Fault};
 use crate::outcome::Class;
@@ -61,7 +62,10 @@ impl Pool {
     ) -> Result<(Arc<Self>, Vec<Event>), Fault> {
         let (mut idle, mut outbox) = (Vec::new(), Vec::new());
         for instance in instances.0 {
-            let done = instance.start(deadline_of(&blueprint)).await.map_err(|failed| failed.fault)?;
+            let done = instance
+                .start(deadline_of(&blueprint))
+                .await
+                .map_err(|failed| failed.fault)?;
             outbox.extend(done.outbox);
             idle.push(done.instance);
         }
@@ -69,7 +73,12 @@ impl Pool {
             (idle, outbox) = (Vec::new(), Vec::new());
         }
         let permits = Semaphore::new(blueprint.concurrency);
-        let pool = Self { blueprint, permits, idle: Mutex::new(idle), returned: Notify::new() };
+        let pool = Self {
+            blueprint,
+            permits,
+            idle: Mutex::new(idle),
+            returned: Notify::new(),
+        };
         Ok((Arc::new(pool), outbox))
     }
 
@@ -78,8 +87,15 @@ impl Pool {
     /// Cancellation safe: dropped while it waits, it costs nothing; dropped while the guest runs, it costs the instance.
     pub(crate) async fn handle(&self, handler: u32, delivery: Delivery) -> Completion {
         match self.try_handle(handler, delivery).await {
-            Ok((verdict, outbox, fuel)) => Completion { result: verdict, outbox, fuel },
-            Err(Failed { fault, fuel }) => Completion { fuel, ..Completion::failed(fault) },
+            Ok((verdict, outbox, fuel)) => Completion {
+                result: verdict,
+                outbox,
+                fuel,
+            },
+            Err(Failed { fault, fuel }) => Completion {
+                fuel,
+                ..Completion::failed(fault)
+            },
         }
     }
 
@@ -90,7 +106,12 @@ impl Pool {
     ) -> Result<(Result<(), Fault>, Vec<Event>, Option<u64>), Failed> {
         let slot = self.slot(delivery.deadline).await?;
         let (instance, mut outbox) = slot.instance(delivery.deadline).await?;
-        let Done { instance, value, outbox: published, fuel } = instance.handle(handler, delivery).await?;
+        let Done {
+            instance,
+            value,
+            outbox: published,
+            fuel,
+        } = instance.handle(handler, delivery).await?;
         slot.give_back(instance);
         if value.is_ok() {
             outbox.extend(published);
@@ -114,8 +135,13 @@ impl Pool {
 
     /// Asks the guest for its health, if an instance has nothing to do.
     pub(crate) async fn health(&self) -> Health {
-        let Ok(permit) = self.permits.try_acquire() else { return Health::Busy };
-        let slot = Slot { pool: self, permit: Some(permit) };
+        let Ok(permit) = self.permits.try_acquire() else {
+            return Health::Busy;
+        };
+        let slot = Slot {
+            pool: self,
+            permit: Some(permit),
+        };
         let deadline = deadline_of(&self.blueprint);
         let asked = async {
             let (instance, _) = slot.instance(deadline).await?;
@@ -156,7 +182,10 @@ impl Pool {
         let name = &self.blueprint.name;
         // Made before the wait: a permit that a wait was given but did not live to take goes back unseen, and a stop must
         // look again then too.
-        let mut slot = Slot { pool: self, permit: None };
+        let mut slot = Slot {
+            pool: self,
+            permit: None,
+        };
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => match timeout_at(deadline, self.permits.acquire()).await {
@@ -230,5 +259,5 @@ async fn fresh(blueprint: &Arc<Blueprint>, deadline: Instant) -> Result<Done<()>
 
 fn deadline_of(blueprint: &Blueprint) -> Instant {
     let timeout: Duration = blueprint.limits.timeout;
-    Instant::now() + timeout
+    deadline(timeout)
 }

@@ -76,8 +76,21 @@ impl HostState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(blueprint.limits.handles);
         let limiter = Limiter::new(&blueprint.limits);
-        let call = Call { phase: Phase::Instantiate, deadline, event: None, outbox: Outbox::default() };
-        Self { blueprint, limiter, call, subscribed: Vec::new(), wasi, table, stderr }
+        let call = Call {
+            phase: Phase::Instantiate,
+            deadline,
+            event: None,
+            outbox: Outbox::default(),
+        };
+        Self {
+            blueprint,
+            limiter,
+            call,
+            subscribed: Vec::new(),
+            wasi,
+            table,
+            stderr,
+        }
     }
 
     pub(super) fn plugin(&self) -> &str {
@@ -100,6 +113,9 @@ impl HostState {
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }

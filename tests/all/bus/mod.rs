@@ -15,5 +15,7 @@ mod queues;
 mod reentry;
 mod stamps;
 mod subscribe;
+mod turns;
+mod weak;
 mod webhooks;
 mod words;

@@ -11,7 +11,11 @@ const FRONT_PAGE: &str = include_str!("../../../runtime/src/lib.rs");
 /// The fenced blocks of the README in a language.
 fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
-    README.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+    README
+        .split(fence.as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect()
 }
 
 /// The first plugin of the README is the one that is built here, and it greets.
@@ -21,7 +25,10 @@ async fn the_first_plugin_of_the_readme_runs() {
     assert_eq!(blocks("rust").first().copied(), Some(source));
     let runtime = runtime_with([spec("hello").grants(publishes("greeting.*"))]).await;
     let seen = Seen::published(&runtime);
-    let event = Event::builder("user.login", "/me").json(&json!({ "user": "ada" })).build().expect("an event");
+    let event = Event::builder("user.login", "/me")
+        .json(&json!({ "user": "ada" }))
+        .build()
+        .expect("an event");
     let report = runtime.publish(event).await.expect("published");
     assert_eq!(report.of("hello/greet").map(|outcome| outcome.class), Some(Class::Ok));
     let greeting = seen.wait_for(1).await.remove(0);
@@ -40,7 +47,10 @@ fn the_embedding_of_the_readme_is_the_tested_front_page() {
 /// The README's config has no key that the parser does not know.
 #[test]
 fn the_config_of_the_readme_is_one() {
-    let shown = blocks("toml").into_iter().find(|block| block.contains("[[plugin]]")).expect("a config");
+    let shown = blocks("toml")
+        .into_iter()
+        .find(|block| block.contains("[[plugin]]"))
+        .expect("a config");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("palisade.toml");
     std::fs::write(&path, shown).expect("written");

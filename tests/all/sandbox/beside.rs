@@ -8,6 +8,7 @@ use palisade::{
 };
 use palisade_tests::{Seen, event, hostile, limits, publishes, spec};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 /// The deadline of a guest that will not keep it: long enough for everything else that the guest does.
 pub(super) const SHORT: Duration = Duration::from_millis(250);
@@ -83,15 +84,34 @@ impl Beside {
         outcome
     }
 
-    /// Waits until all instances of the sinner are at work.
-    pub(super) async fn busy(&self) {
-        until_busy(&self.runtime).await;
+    /// Waits until all instances of the sinner are at work for these calls, none of which may end before that.
+    pub(super) async fn busy<T>(&self, calls: &[JoinHandle<T>]) {
+        until_busy(&self.runtime, calls).await;
     }
 }
 
-/// Waits until all instances of `hostile` are at work.
-pub(super) async fn until_busy(runtime: &Runtime) {
-    while runtime.plugin_health("hostile").await.expect("it is there") != Health::Busy {
+/// Waits until all instances of `hostile` are at work for these calls, none of which may end before that, and nobody else
+/// is at work.
+pub(super) async fn until_busy<T>(runtime: &Runtime, calls: &[JoinHandle<T>]) {
+    loop {
+        let health = runtime.health().await;
+        let as_expected = |name: &str| {
+            if name == "hostile" {
+                Health::Busy
+            } else {
+                Health::Healthy
+            }
+        };
+        // An instance may be taken a moment before its guest is called: the second number tells that.
+        if health.plugins.iter().all(|(name, health)| *health == as_expected(name))
+            && health.ticker.running_calls == calls.len()
+        {
+            return;
+        }
+        assert!(
+            calls.iter().all(|call| !call.is_finished()),
+            "a call ended before all were at work"
+        );
         tokio::task::yield_now().await;
     }
 }

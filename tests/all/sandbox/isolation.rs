@@ -90,7 +90,7 @@ async fn s6_concurrency_gives_as_many_instances() {
         tokio::spawn(async move { runtime.publish(sin_event("hostile.sleep", Value::Null)).await })
     };
     let sleepers = [publish(), publish()];
-    until_busy(&runtime).await;
+    until_busy(&runtime, &sleepers).await;
     assert_eq!(runtime.health().await.instances, 2);
     let report = runtime
         .publish_within(sin_event("hostile.ok", Value::Null), SHORT / 5)
@@ -161,7 +161,7 @@ async fn s5_h30_a_dropped_publish_discards_the_instance_and_leaks_nothing() {
     for sin in ["hostile.sleep", "hostile.spin", "hostile.sleep", "hostile.spin"] {
         let runtime = beside.runtime.clone();
         let publish = tokio::spawn(async move { runtime.publish(sin_event(sin, Value::Null)).await });
-        beside.busy().await;
+        beside.busy(std::slice::from_ref(&publish)).await;
         publish.abort();
         assert!(publish.await.unwrap_err().is_cancelled());
         assert_eq!(count(&beside).await, 1, "a fresh instance");

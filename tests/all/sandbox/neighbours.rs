@@ -49,7 +49,7 @@ async fn s3_h7_more_spinners_than_worker_threads_starve_nobody() {
             tokio::spawn(async move { runtime.publish(sin_event("hostile.spin", Value::Null)).await })
         })
         .collect();
-    beside.busy().await;
+    beside.busy(&spinners).await;
     // Both on the workers that the spinners keep busy.
     let timer = tokio::spawn(tokio::time::sleep(Duration::from_millis(5)));
     let runtime = beside.runtime.clone();
@@ -73,7 +73,7 @@ async fn s3_h7_a_spinner_on_the_only_thread_starves_nobody() {
     let beside = Beside::new(hurried().grants(only("hostile.spin"))).await;
     let runtime = beside.runtime.clone();
     let spinner = tokio::spawn(async move { runtime.publish(sin_event("hostile.spin", Value::Null)).await });
-    beside.busy().await;
+    beside.busy(std::slice::from_ref(&spinner)).await;
     tokio::time::sleep(Duration::from_millis(1)).await;
     let report = beside
         .runtime

@@ -27,21 +27,15 @@ async fn s3_h8_health_tells_of_the_ticker() {
         tokio::spawn(async move { runtime.publish(sin_event("hostile.spin", Value::Null)).await })
     };
     let spinners = [publish(), publish()];
-    beside.busy().await;
-    // The neighbour has the same events, but not for long.
-    let health = loop {
-        let health = beside.runtime.health().await;
-        if of(&health, "neighbour") == Health::Healthy && health.ticker.running_calls == 2 {
-            break health;
-        }
-        tokio::task::yield_now().await;
-    };
+    beside.busy(&spinners).await;
+    let health = beside.runtime.health().await;
+    assert_eq!((health.ticker.running_calls, health.ticker.replaced), (2, 0));
+    assert_eq!(of(&health, "neighbour"), Health::Healthy);
     assert_eq!(
         of(&health, "hostile"),
         Health::Busy,
         "a busy plugin is not an unhealthy one"
     );
-    assert_eq!(health.ticker.replaced, 0);
     for spinner in spinners {
         spinner.abort();
         assert!(spinner.await.unwrap_err().is_cancelled());

@@ -34,7 +34,14 @@ Exit codes: 0 all delivered, 1 the start failed, 2 wrong usage, 3 some events we
 #[derive(Args)]
 pub(crate) struct LogArguments {
     /// How stderr looks: for people, or one JSON object a line, the summary included.
-    #[arg(long, global = true, value_enum, default_value = "pretty", value_name = "FORMAT", help_heading = "Log")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "pretty",
+        value_name = "FORMAT",
+        help_heading = "Log"
+    )]
     pub(crate) log: LogFormat,
     /// What is logged. By default `info` for `run` and `warn` for the others. PALISADE_LOG takes filters such as
     /// `warn,palisade::guest=debug` instead.
@@ -104,7 +111,9 @@ pub(crate) struct CheckArguments {
 }
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  palisade inspect plugin.wasm\n  palisade inspect plugin.wasm --json | jq -r .digest")]
+#[command(
+    after_help = "Examples:\n  palisade inspect plugin.wasm\n  palisade inspect plugin.wasm --json | jq -r .digest"
+)]
 pub(crate) struct InspectArguments {
     /// The component.
     #[arg(value_name = "FILE.wasm")]
@@ -125,7 +134,9 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
 
 /// A size such as `64MiB`, for arguments.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
-    let size = text.parse::<bytesize::ByteSize>().map_err(|_| "no size such as 64MiB".to_owned())?;
+    let size = text
+        .parse::<bytesize::ByteSize>()
+        .map_err(|_| "no size such as 64MiB".to_owned())?;
     match usize::try_from(size.as_u64()) {
         Ok(0) => Err("it has to be more than nothing".to_owned()),
         Ok(bytes) => Ok(bytes),

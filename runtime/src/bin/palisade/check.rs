@@ -17,15 +17,28 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
         start::check(&config, &runtime).await
     })?;
     let specs = config.specs();
-    let shown: String = inspections.iter().zip(&specs).map(|(inspection, spec)| one(inspection, spec)).collect();
+    let shown: String = inspections
+        .iter()
+        .zip(&specs)
+        .map(|(inspection, spec)| one(inspection, spec))
+        .collect();
     let (plugins, filters) = (config.plugins.len(), config.filters.len());
-    show::print(&format!("{shown}ok: all could start (plugins: {plugins}, filters: {filters})\n"))?;
+    show::print(&format!(
+        "{shown}ok: all could start (plugins: {plugins}, filters: {filters})\n"
+    ))?;
     Ok(Exit::Ok)
 }
 
 /// What one plugin is, and what it may use and do here.
 fn one(inspection: &Inspection, spec: &PluginSpec) -> String {
-    let Inspection { name, kind, info, digest, limits, .. } = inspection;
+    let Inspection {
+        name,
+        kind,
+        info,
+        digest,
+        limits,
+        ..
+    } = inspection;
     let isolation = match (kind, spec.isolation) {
         (PluginKind::Filter, _) => format!("timeout {}", text::time(spec.filter.timeout)),
         (_, Isolation::Persistent) => "persistent".to_owned(),

@@ -18,7 +18,10 @@ pub(crate) struct Console {
 
 impl Console {
     pub(crate) fn new(format: LogFormat) -> Self {
-        Self { format, bar: ProgressBar::hidden() }
+        Self {
+            format,
+            bar: ProgressBar::hidden(),
+        }
     }
 
     pub(crate) fn format(&self) -> LogFormat {
@@ -103,7 +106,12 @@ mod tests {
 
     #[test]
     fn causes_are_told_once() {
-        let error = anyhow!("no such file").context("a.toml: can't be read: no such file").context("the start failed");
-        assert_eq!(with_causes(&error), "the start failed: a.toml: can't be read: no such file");
+        let error = anyhow!("no such file")
+            .context("a.toml: can't be read: no such file")
+            .context("the start failed");
+        assert_eq!(
+            with_causes(&error),
+            "the start failed: a.toml: can't be read: no such file"
+        );
     }
 }

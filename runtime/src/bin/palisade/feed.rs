@@ -42,7 +42,12 @@ impl Feed {
         if console.is_for_people() {
             show_progress(console);
         }
-        Ok(Self { batches, console: console.clone(), tally: Tally::default(), current: None })
+        Ok(Self {
+            batches,
+            console: console.clone(),
+            tally: Tally::default(),
+            current: None,
+        })
     }
 
     /// Publishes line after line until the end of stdin, and then waits until all that follows from them is done with.
@@ -55,7 +60,9 @@ impl Feed {
                 self.console.bar().inc(line.bytes);
                 self.take(line, runtime, stdout).await;
             }
-            self.console.bar().set_message(format!("{} events", crate::text::number(self.tally.lines)));
+            self.console
+                .bar()
+                .set_message(format!("{} events", crate::text::number(self.tally.lines)));
         }
         runtime.quiet().await;
         stdout.flushed().await;
@@ -67,7 +74,10 @@ impl Feed {
         self.console.bar().finish_and_clear();
         if let Some(number) = self.current.take() {
             self.tally.refused += 1;
-            self.console.bad_line(number, "not every handler got it: the run was ended before its queue had room");
+            self.console.bad_line(
+                number,
+                "not every handler got it: the run was ended before its queue had room",
+            );
         }
         self.tally
     }
@@ -98,7 +108,10 @@ impl Feed {
             self.tally.refused += 1;
         }
         for refusal in &receipt.refused {
-            let why = format!("{} did not get it ({}): {}", refusal.handler, refusal.class, refusal.message);
+            let why = format!(
+                "{} did not get it ({}): {}",
+                refusal.handler, refusal.class, refusal.message
+            );
             self.console.bad_line(number, &why);
         }
     }
@@ -130,5 +143,5 @@ fn size_of_stdin() -> Option<u64> {
     use std::os::fd::AsFd;
     let stdin = std::io::stdin().as_fd().try_clone_to_owned().ok()?;
     let metadata = std::fs::File::from(stdin).metadata().ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }

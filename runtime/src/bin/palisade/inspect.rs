@@ -14,7 +14,11 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<Exit> {
         let runtime = Runtime::builder().engine(few_instances()).build()?;
         Ok::<_, anyhow::Error>(runtime.inspect(spec).await?)
     })?;
-    let shown = if arguments.json { in_json(&inspection) } else { in_words(&inspection) };
+    let shown = if arguments.json {
+        in_json(&inspection)
+    } else {
+        in_words(&inspection)
+    };
     show::print(&shown)?;
     Ok(Exit::Ok)
 }
@@ -27,9 +31,24 @@ pub(crate) fn few_instances() -> EngineOptions {
 }
 
 fn in_words(inspection: &Inspection) -> String {
-    let Inspection { kind, info, digest, size, imports, limits, .. } = inspection;
-    let depends = if info.dependencies.is_empty() { String::new() } else { format!("  needs {}\n", info.dependencies.join(", ")) };
-    let imports: String = imports.iter().map(|import| format!("    {}\n", text::printable(import))).collect();
+    let Inspection {
+        kind,
+        info,
+        digest,
+        size,
+        imports,
+        limits,
+        ..
+    } = inspection;
+    let depends = if info.dependencies.is_empty() {
+        String::new()
+    } else {
+        format!("  needs {}\n", info.dependencies.join(", "))
+    };
+    let imports: String = imports
+        .iter()
+        .map(|import| format!("    {}\n", text::printable(import)))
+        .collect();
     format!(
         "{name} {version}  {kind}\n  {description}\n  {digest}\n  {size}\n{depends}{handlers}  imports\n{imports}  limits by \
          default\n{limits}",
@@ -43,7 +62,15 @@ fn in_words(inspection: &Inspection) -> String {
 }
 
 fn in_json(inspection: &Inspection) -> String {
-    let Inspection { kind, info, digest, size, imports, limits, .. } = inspection;
+    let Inspection {
+        kind,
+        info,
+        digest,
+        size,
+        imports,
+        limits,
+        ..
+    } = inspection;
     let object = json!({
         "name": info.name,
         "version": info.version,

@@ -23,7 +23,13 @@ pub(crate) struct Counted {
 
 impl DeadLetterStore for Counted {
     fn put(&self, letter: DeadLetter) -> DeadLetterId {
-        *self.reasons.0.lock().unwrap_or_else(PoisonError::into_inner).entry(letter.reason).or_default() += 1;
+        *self
+            .reasons
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(letter.reason)
+            .or_default() += 1;
         self.store.put(letter)
     }
 

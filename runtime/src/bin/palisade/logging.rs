@@ -14,8 +14,15 @@ const VARIABLE: &str = "PALISADE_LOG";
 
 /// Sets up the log; `--log-level` beats PALISADE_LOG, which beats what the command has by default.
 pub(crate) fn init(arguments: &LogArguments, command: &Command, console: &Console) -> Result<()> {
-    let filter = filter(arguments.log_level, std::env::var(VARIABLE).ok().as_deref(), default_of(command))?;
-    let log = fmt().with_env_filter(filter).with_writer(console.clone()).log_internal_errors(false);
+    let filter = filter(
+        arguments.log_level,
+        std::env::var(VARIABLE).ok().as_deref(),
+        default_of(command),
+    )?;
+    let log = fmt()
+        .with_env_filter(filter)
+        .with_writer(console.clone())
+        .log_internal_errors(false);
     match console.format() {
         LogFormat::Json => log.json().init(),
         LogFormat::Pretty => {
@@ -68,12 +75,17 @@ mod tests {
     fn the_argument_beats_the_variable_and_that_the_default() {
         assert_eq!(shown(Some(LogLevel::Off), Some("debug")), "off");
         assert_eq!(shown(None, Some("debug")), "debug");
-        assert_eq!((shown(None, Some(" ")), shown(None, None)), ("warn".to_owned(), "warn".to_owned()));
+        assert_eq!(
+            (shown(None, Some(" ")), shown(None, None)),
+            ("warn".to_owned(), "warn".to_owned())
+        );
     }
 
     #[test]
     fn a_variable_that_is_no_filter_is_named() {
-        let error = filter(None, Some("palisade=loud"), LogLevel::Warn).unwrap_err().to_string();
+        let error = filter(None, Some("palisade=loud"), LogLevel::Warn)
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("PALISADE_LOG: "), "{error}");
     }
 }

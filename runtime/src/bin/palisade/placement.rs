@@ -12,13 +12,21 @@ pub(crate) struct Found {
 
 impl From<&Inspection> for Found {
     fn from(of: &Inspection) -> Self {
-        Self { name: of.name.clone(), kind: of.kind, digest: of.digest.clone() }
+        Self {
+            name: of.name.clone(),
+            kind: of.kind,
+            digest: of.digest.clone(),
+        }
     }
 }
 
 impl From<&PluginStatus> for Found {
     fn from(of: &PluginStatus) -> Self {
-        Self { name: of.name.clone(), kind: of.kind, digest: of.digest.clone() }
+        Self {
+            name: of.name.clone(),
+            kind: of.kind,
+            digest: of.digest.clone(),
+        }
     }
 }
 
@@ -27,7 +35,9 @@ impl From<&PluginStatus> for Found {
 pub(crate) fn misplaced(config: &Config, found: &[Found]) -> Vec<String> {
     let filters = config.filters.iter().map(|spec| (spec, PluginKind::Filter));
     let plugins = config.plugins.iter().map(|spec| (spec, PluginKind::Event));
-    let placed = filters.chain(plugins).filter_map(|(spec, kind)| Some((component(spec, found)?, kind)));
+    let placed = filters
+        .chain(plugins)
+        .filter_map(|(spec, kind)| Some((component(spec, found)?, kind)));
     let wrong = placed.filter(|(component, kind)| component.kind != *kind);
     wrong
         .map(|(component, _)| {

@@ -28,7 +28,11 @@ pub(crate) fn run(arguments: &RunArguments, console: &Console) -> Result<Exit> {
     let tokio = start::tokio()?;
     let ended = tokio.block_on(async {
         let run = Run::prepare(config, console, stop)?;
-        if arguments.stdin { run.feed().await } else { run.serve().await }
+        if arguments.stdin {
+            run.feed().await
+        } else {
+            run.serve().await
+        }
     });
     // Not to wait for a read or write of a guest's that hangs.
     tokio.shutdown_background();
@@ -48,7 +52,13 @@ impl<'a> Run<'a> {
     fn prepare(config: Config, console: &'a Console, stop: CancellationToken) -> Result<Self> {
         let reasons = Reasons::default();
         let runtime = start::build(&config, &reasons)?;
-        Ok(Self { config, console, stop, runtime, reasons })
+        Ok(Self {
+            config,
+            console,
+            stop,
+            runtime,
+            reasons,
+        })
     }
 
     /// With stdin: until its end and that of all that follows from it, a signal, or the end of whoever reads stdout.
@@ -74,7 +84,9 @@ impl<'a> Run<'a> {
     async fn serve(self) -> Result<Exit> {
         let began = Instant::now();
         if self.launch().await? {
-            tracing::warn!("no intake is configured (--stdin reads events): plugins get what plugins publish, and no more");
+            tracing::warn!(
+                "no intake is configured (--stdin reads events): plugins get what plugins publish, and no more"
+            );
             self.stop.cancelled().await;
         }
         self.end(None, None, began).await
@@ -112,7 +124,12 @@ impl<'a> Run<'a> {
 
     /// The types that stdout can be about: a plugin publishes what its grants name and nothing else.
     fn publishable(&self) -> Vec<Pattern> {
-        let mut patterns: Vec<_> = self.config.plugins.iter().flat_map(|spec| spec.grants.publish.clone()).collect();
+        let mut patterns: Vec<_> = self
+            .config
+            .plugins
+            .iter()
+            .flat_map(|spec| spec.grants.publish.clone())
+            .collect();
         patterns.sort();
         patterns.dedup();
         patterns

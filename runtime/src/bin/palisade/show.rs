@@ -43,19 +43,30 @@ fn rows(limits: &Limits) -> [(&'static str, String, Value); 14] {
 
 /// A line a limit.
 pub(crate) fn limits(limits: &Limits) -> String {
-    rows(limits).iter().map(|(key, shown, _)| format!("    {key:<16} {shown}\n")).collect()
+    rows(limits)
+        .iter()
+        .map(|(key, shown, _)| format!("    {key:<16} {shown}\n"))
+        .collect()
 }
 
 /// With the keys of a config file.
 pub(crate) fn limits_json(limits: &Limits) -> Value {
-    Value::Object(rows(limits).into_iter().map(|(key, _, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
+    Value::Object(
+        rows(limits)
+            .into_iter()
+            .map(|(key, _, value)| (key.to_owned(), value))
+            .collect::<Map<_, _>>(),
+    )
 }
 
 /// A line a grant.
 pub(crate) fn grants(grants: &Grants) -> String {
     let patterns = |patterns: &[palisade::Pattern]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut lines = Vec::new();
-    for (key, values) in [("publish", patterns(&grants.publish)), ("subscribe", patterns(&grants.subscribe))] {
+    for (key, values) in [
+        ("publish", patterns(&grants.publish)),
+        ("subscribe", patterns(&grants.subscribe)),
+    ] {
         if !values.is_empty() {
             lines.push(format!("{key} {}", values.join(", ")));
         }
@@ -74,7 +85,10 @@ pub(crate) fn grants(grants: &Grants) -> String {
     if lines.is_empty() {
         lines.push("nothing".to_owned());
     }
-    lines.iter().map(|line| format!("    {}\n", text::printable(line))).collect()
+    lines
+        .iter()
+        .map(|line| format!("    {}\n", text::printable(line)))
+        .collect()
 }
 
 /// A line a handler and a line a pattern.
@@ -83,15 +97,22 @@ pub(crate) fn handlers(info: &PluginInfo) -> String {
 }
 
 fn handler(handler: &HandlerInfo) -> String {
-    let timeout = handler.timeout.map_or_else(String::new, |timeout| format!(" (timeout {})", text::time(timeout)));
-    let patterns = handler.patterns.iter().map(|pattern| format!("    {}\n", text::printable(pattern)));
+    let timeout = handler
+        .timeout
+        .map_or_else(String::new, |timeout| format!(" (timeout {})", text::time(timeout)));
+    let patterns = handler
+        .patterns
+        .iter()
+        .map(|pattern| format!("    {}\n", text::printable(pattern)));
     format!("  handler {}{timeout}\n{}", handler.name, patterns.collect::<String>())
 }
 
 /// The handlers as JSON.
 pub(crate) fn handlers_json(info: &PluginInfo) -> Value {
     let handler = |handler: &HandlerInfo| {
-        let timeout = handler.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        let timeout = handler
+            .timeout
+            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         json!({ "name": handler.name, "patterns": handler.patterns, "timeout_ms": timeout })
     };
     info.handlers.iter().map(handler).collect()

@@ -10,7 +10,10 @@ use tokio_util::sync::CancellationToken;
 /// signal from being heard. The token is cancelled by the first.
 pub(crate) fn listen() -> Result<CancellationToken> {
     let why = "no thread for signals";
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context(why)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context(why)?;
     let mut signals = {
         let _inside = runtime.enter();
         Signals::register().context("SIGTERM and SIGINT can't be listened to")?
@@ -27,7 +30,10 @@ pub(crate) fn listen() -> Result<CancellationToken> {
             std::process::exit(128 + second.number);
         })
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(listen).context(why)?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(listen)
+        .context(why)?;
     Ok(stop)
 }
 
@@ -43,7 +49,10 @@ struct Received {
 
 impl Signals {
     fn register() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) -> Received {

@@ -9,12 +9,18 @@ use crate::placement::{Found, misplaced};
 
 /// The tokio runtime of all commands.
 pub(crate) fn tokio() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to run on")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to run on")
 }
 
 /// A runtime as the config says, whose dead letters are counted.
 pub(crate) fn build(config: &Config, reasons: &Reasons) -> Result<Runtime> {
-    let letters = Counted { store: config.dead_letters(), reasons: reasons.clone() };
+    let letters = Counted {
+        store: config.dead_letters(),
+        reasons: reasons.clone(),
+    };
     Ok(config.runtime().dead_letters(letters).build()?)
 }
 
@@ -24,7 +30,10 @@ pub(crate) async fn launch(config: &Config, runtime: &Runtime) -> Result<()> {
         // They are in the way of a start; whatever else is will be named along with them.
         check(config, runtime).await?;
     }
-    runtime.launch(config.specs()).await.map_err(|error| failed(&lines(&error)))?;
+    runtime
+        .launch(config.specs())
+        .await
+        .map_err(|error| failed(&lines(&error)))?;
     let found: Vec<_> = runtime.plugins().iter().map(Found::from).collect();
     let misplaced = misplaced(config, &found);
     if misplaced.is_empty() {
@@ -47,7 +56,10 @@ pub(crate) async fn check(config: &Config, runtime: &Runtime) -> Result<Vec<Insp
             Vec::new()
         }
     };
-    problems.extend(misplaced(config, &inspections.iter().map(Found::from).collect::<Vec<_>>()));
+    problems.extend(misplaced(
+        config,
+        &inspections.iter().map(Found::from).collect::<Vec<_>>(),
+    ));
     if problems.is_empty() {
         return Ok(inspections);
     }
@@ -59,7 +71,11 @@ fn lines(error: &LaunchError) -> Vec<String> {
 }
 
 fn failed(problems: &[String]) -> anyhow::Error {
-    let many = if problems.len() == 1 { "a plugin" } else { "some plugins" };
+    let many = if problems.len() == 1 {
+        "a plugin"
+    } else {
+        "some plugins"
+    };
     anyhow!("{many} can't be started:\n{}", indent(problems))
 }
 

@@ -35,16 +35,28 @@ pub(crate) fn read(limits: &EventLimits) -> Result<mpsc::Receiver<Batch>> {
         let lines = Lines::new(io::stdin(), longest_line(&limits));
         pass_on(lines, &limits, |batch| batches.blocking_send(batch).is_ok());
     };
-    thread::Builder::new().name("stdin".to_owned()).spawn(read).context("no thread to read stdin")?;
+    thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(read)
+        .context("no thread to read stdin")?;
     Ok(receiver)
 }
 
 /// The longest line that can be an event within the limits: a character takes six bytes as an escape (`\u0000`), and what
 /// lies between the members is not much.
 fn longest_line(limits: &EventLimits) -> usize {
-    let EventLimits { id_bytes, type_bytes, source_bytes, data_bytes, metadata_bytes, .. } = *limits;
+    let EventLimits {
+        id_bytes,
+        type_bytes,
+        source_bytes,
+        data_bytes,
+        metadata_bytes,
+        ..
+    } = *limits;
     let texts = [id_bytes, type_bytes, source_bytes, data_bytes, metadata_bytes];
-    texts.into_iter().fold(CHUNK, |sum, bytes| sum.saturating_add(bytes.saturating_mul(6)))
+    texts
+        .into_iter()
+        .fold(CHUNK, |sum, bytes| sum.saturating_add(bytes.saturating_mul(6)))
 }
 
 /// Reads to the end, as long as the batches are taken.
@@ -98,7 +110,12 @@ struct RawLine<'a> {
 
 impl<R: Read> Lines<R> {
     fn new(reader: R, longest: usize) -> Self {
-        Self { reader: BufReader::with_capacity(CHUNK, reader), longest, number: 0, buffer: Vec::new() }
+        Self {
+            reader: BufReader::with_capacity(CHUNK, reader),
+            longest,
+            number: 0,
+            buffer: Vec::new(),
+        }
     }
 
     /// Whether a whole line has been read already.
@@ -124,7 +141,11 @@ impl<R: Read> Lines<R> {
             bytes += self.reader.skip_until(b'\n')? as u64;
         }
         let text = if too_long { Err(self.longest) } else { Ok(text) };
-        Ok(Some(RawLine { number: self.number, bytes, text }))
+        Ok(Some(RawLine {
+            number: self.number,
+            bytes,
+            text,
+        }))
     }
 }
 
@@ -134,9 +155,15 @@ impl RawLine<'_> {
         let event = match self.text {
             Ok(text) if text.trim_ascii().is_empty() => return None,
             Ok(text) => Event::from_json(text, limits).map_err(|error| error.to_string()),
-            Err(longest) => Err(format!("it is longer than {longest} bytes, which no event within the limits needs")),
+            Err(longest) => Err(format!(
+                "it is longer than {longest} bytes, which no event within the limits needs"
+            )),
         };
-        Some(Line { number: self.number, bytes: self.bytes, event })
+        Some(Line {
+            number: self.number,
+            bytes: self.bytes,
+            event,
+        })
     }
 }
 
@@ -184,7 +211,10 @@ mod tests {
         assert!(reader.buffer.capacity() < 1000, "{}", reader.buffer.capacity());
         for (filling, is_event) in [(100 - EVENT.len(), true), (101 - EVENT.len(), false)] {
             for end in ["\n", "\r\n", ""] {
-                let lines = lines(format!("{endless}\n{EVENT}{}{end}", " ".repeat(filling)).as_bytes(), 100);
+                let lines = lines(
+                    format!("{endless}\n{EVENT}{}{end}", " ".repeat(filling)).as_bytes(),
+                    100,
+                );
                 assert!(lines[0].event.as_ref().unwrap_err().contains("longer than 100 bytes"));
                 assert_eq!((lines[1].number, lines[1].event.is_ok()), (2, is_event), "{end:?}");
                 assert_eq!(lines[0].bytes, 1_000_001);
@@ -198,7 +228,10 @@ mod tests {
         struct Once(bool);
         impl Read for Once {
             fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-                assert!(!std::mem::replace(&mut self.0, true), "read again before the first line was passed on");
+                assert!(
+                    !std::mem::replace(&mut self.0, true),
+                    "read again before the first line was passed on"
+                );
                 let line = format!("{EVENT}\n");
                 to[..line.len()].copy_from_slice(line.as_bytes());
                 Ok(line.len())

@@ -11,7 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use palisade::{Context, Event, Failure, Origin, Overflow, Pattern, QueuePolicy, RetryPolicy, Runtime, SubscribeOptions};
+use palisade::{
+    Context, Event, Failure, Origin, Overflow, Pattern, QueuePolicy, RetryPolicy, Runtime, SubscribeOptions,
+};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -64,14 +66,27 @@ impl Stdout {
         let (items, receiver) = mpsc::channel(HANDED);
         let (done, written) = oneshot::channel();
         let shared = Arc::new(Shared::default());
-        let writer = Writer { out: BufWriter::new(out), items: receiver, shared: shared.clone(), line: Vec::new() };
+        let writer = Writer {
+            out: BufWriter::new(out),
+            items: receiver,
+            shared: shared.clone(),
+            line: Vec::new(),
+        };
         let write = move || {
             writer.run();
             // Nobody waits for it any more if the receiver is gone.
             let _ = done.send(());
         };
-        thread::Builder::new().name(HANDLER.to_owned()).spawn(write).context("no thread to write stdout")?;
-        Ok(Self { items, written, shared, patterns })
+        thread::Builder::new()
+            .name(HANDLER.to_owned())
+            .spawn(write)
+            .context("no thread to write stdout")?;
+        Ok(Self {
+            items,
+            written,
+            shared,
+            patterns,
+        })
     }
 
     /// Subscribes to what plugins may publish; before they start, since they may publish from then on.
@@ -111,7 +126,9 @@ impl Stdout {
         // Without a thread to take it there is nothing to wait for either.
         let end = async { self.items.send(Item::End).await.is_ok() && (&mut self.written).await.is_ok() };
         let _ = timeout_at(deadline, end).await;
-        let Shared { waiting, lost, error, .. } = &*self.shared;
+        let Shared {
+            waiting, lost, error, ..
+        } = &*self.shared;
         Unwritten {
             events: waiting.load(Ordering::SeqCst) + lost.load(Ordering::SeqCst),
             why: error.get().map(|error| match error.kind() {
@@ -138,7 +155,11 @@ impl Stdout {
 fn options() -> SubscribeOptions {
     SubscribeOptions::default()
         .timeout(Duration::from_secs(24 * 60 * 60))
-        .queue(QueuePolicy { events: 65_536, bytes: 256 * 1024 * 1024, overflow: Overflow::Block })
+        .queue(QueuePolicy {
+            events: 65_536,
+            bytes: 256 * 1024 * 1024,
+            overflow: Overflow::Block,
+        })
         .retry(RetryPolicy::none())
 }
 
@@ -218,6 +239,7 @@ impl<W: Write> Writer<W> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use std::sync::Mutex;
 
     /// Takes so many bytes and then fails.
@@ -241,12 +263,19 @@ mod tests {
 
     impl Sink {
         fn lines(&self) -> Vec<String> {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap().lines().map(str::to_owned).collect()
+            String::from_utf8(self.0.lock().unwrap().clone())
+                .unwrap()
+                .lines()
+                .map(str::to_owned)
+                .collect()
         }
     }
 
     fn event(number: usize) -> Event {
-        Event::builder("out.x", "/tests").id(number.to_string()).build().unwrap()
+        Event::builder("out.x", "/tests")
+            .id(number.to_string())
+            .build()
+            .unwrap()
     }
 
     fn soon() -> Instant {
@@ -270,6 +299,45 @@ mod tests {
         assert_eq!(sink.lines(), expected);
     }
 
+    /// Writes nothing before it may.
+    struct Gate(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // The other end is dropped to open the gate.
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn there_is_no_room_while_many_wait_to_be_written() {
+        let (closed, gate) = std::sync::mpsc::channel();
+        let stdout = Stdout::start(Gate(gate), Vec::new()).unwrap();
+        for number in 0..ROOM {
+            hand(&stdout, number).await;
+        }
+        assert!(stdout.room().now_or_never().is_some());
+        hand(&stdout, ROOM).await;
+        assert!(stdout.room().now_or_never().is_none());
+        drop(closed);
+        stdout.room().await;
+        stdout.flushed().await;
+        assert_eq!(stdout.finish(soon()).await, Unwritten::default());
+    }
+
+    #[tokio::test]
+    async fn what_can_t_be_written_in_time_is_counted() {
+        let (_closed, gate) = std::sync::mpsc::channel();
+        let stdout = Stdout::start(Gate(gate), Vec::new()).unwrap();
+        hand(&stdout, 0).await;
+        assert_eq!(stdout.finish(Instant::now()).await, Unwritten { events: 1, why: None });
+    }
+
     #[tokio::test]
     async fn a_reader_that_goes_away_is_noticed_and_what_was_lost_is_counted() {
         let line = event(0).to_json().len() + 1;
@@ -291,11 +359,15 @@ mod tests {
         let runtime = Runtime::builder().build().unwrap();
         stdout.subscribe(&runtime).unwrap();
         let answer = |cx: Context| async move {
-            cx.publish(palisade::Draft::new("out.answer")).map_err(|error| Failure::reject(error.to_string()))?;
+            cx.publish(palisade::Draft::new("out.answer"))
+                .map_err(|error| Failure::reject(error.to_string()))?;
             Ok(())
         };
         runtime.subscribe("in", "answers", answer).unwrap();
-        let echo = Event::builder("out.x", "/tests").extension("hopcount", 1).build().unwrap();
+        let echo = Event::builder("out.x", "/tests")
+            .extension("hopcount", 1)
+            .build()
+            .unwrap();
         for event in [echo, Event::builder("in", "/tests").build().unwrap()] {
             runtime.publish_async(event).await.unwrap();
         }

@@ -40,7 +40,10 @@ impl Summary {
             tally,
             stats: runtime.stats(),
             handlers,
-            dead_letters: reasons.iter().map(|(reason, count)| (reason.as_str().to_owned(), *count)).collect(),
+            dead_letters: reasons
+                .iter()
+                .map(|(reason, count)| (reason.as_str().to_owned(), *count))
+                .collect(),
             abandoned,
             elapsed,
         }
@@ -49,8 +52,18 @@ impl Summary {
     /// Whether everything that was to be delivered was.
     pub(crate) fn exit(&self) -> Exit {
         let tally = self.tally.unwrap_or_default();
-        let lost = [tally.bad, tally.refused, self.stats.refused, self.stats.dead_letters, self.abandoned as u64];
-        if lost.iter().all(|count| *count == 0) { Exit::Ok } else { Exit::Incomplete }
+        let lost = [
+            tally.bad,
+            tally.refused,
+            self.stats.refused,
+            self.stats.dead_letters,
+            self.abandoned as u64,
+        ];
+        if lost.iter().all(|count| *count == 0) {
+            Exit::Ok
+        } else {
+            Exit::Incomplete
+        }
     }
 
     pub(crate) fn show(&self, console: &Console) {
@@ -61,16 +74,27 @@ impl Summary {
     }
 
     fn table(&self) -> String {
-        let width = self.handlers.iter().map(|stats| stats.handler.to_string().len()).max().unwrap_or(0).max(18);
+        let width = self
+            .handlers
+            .iter()
+            .map(|stats| stats.handler.to_string().len())
+            .max()
+            .unwrap_or(0)
+            .max(18);
         let row = |name: &str, value: String| format!("  {name:<width$}  {value}\n");
         let mut table = String::from("summary\n");
         for (name, count) in self.counts() {
             table += &row(&name.replace('_', " "), text::number(count));
         }
-        let rate = self.rate().map_or_else(String::new, |rate| format!(", {} events/s", text::number(rate)));
+        let rate = self
+            .rate()
+            .map_or_else(String::new, |rate| format!(", {} events/s", text::number(rate)));
         table += &row("elapsed", format!("{}{rate}", text::measured(self.elapsed)));
         if !self.dead_letters.is_empty() {
-            let by_reason = self.dead_letters.iter().map(|(reason, count)| format!("{reason} {}", text::number(*count)));
+            let by_reason = self
+                .dead_letters
+                .iter()
+                .map(|(reason, count)| format!("{reason} {}", text::number(*count)));
             table += &row("dead letters by", by_reason.collect::<Vec<_>>().join(", "));
         }
         for stats in &self.handlers {
@@ -80,11 +104,21 @@ impl Summary {
     }
 
     fn json(&self) -> Value {
-        let mut summary: Map<_, _> = self.counts().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
-        let by_reason: Map<_, _> =
-            self.dead_letters.iter().map(|(reason, count)| (reason.clone(), (*count).into())).collect();
+        let mut summary: Map<_, _> = self
+            .counts()
+            .into_iter()
+            .map(|(name, count)| (name.to_owned(), count.into()))
+            .collect();
+        let by_reason: Map<_, _> = self
+            .dead_letters
+            .iter()
+            .map(|(reason, count)| (reason.clone(), (*count).into()))
+            .collect();
         summary.insert("dead_letters_by_reason".to_owned(), by_reason.into());
-        let handlers = self.handlers.iter().map(|stats| (stats.handler.to_string(), json_classes(&stats.attempts)));
+        let handlers = self
+            .handlers
+            .iter()
+            .map(|stats| (stats.handler.to_string(), json_classes(&stats.attempts)));
         summary.insert("handlers".to_owned(), handlers.collect::<Map<_, _>>().into());
         summary.insert("elapsed_ms".to_owned(), text::milliseconds(self.elapsed).into());
         summary.insert("events_per_second".to_owned(), self.rate().into());
@@ -92,13 +126,40 @@ impl Summary {
     }
 
     fn counts(&self) -> Vec<(&'static str, u64)> {
-        let BusStats { filtered, from_handlers, retries, refused, dead_letters, .. } = self.stats;
+        let BusStats {
+            filtered,
+            from_handlers,
+            retries,
+            refused,
+            dead_letters,
+            ..
+        } = self.stats;
         let mut counts = Vec::new();
-        if let Some(Tally { lines, published, bad, unmatched, .. }) = self.tally {
-            counts.extend([("lines", lines), ("bad_lines", bad), ("published", published), ("unmatched", unmatched)]);
+        if let Some(Tally {
+            lines,
+            published,
+            bad,
+            unmatched,
+            ..
+        }) = self.tally
+        {
+            counts.extend([
+                ("lines", lines),
+                ("bad_lines", bad),
+                ("published", published),
+                ("unmatched", unmatched),
+            ]);
         }
-        counts.extend([("filtered", filtered), ("from_plugins", from_handlers), ("retries", retries)]);
-        counts.extend([("refused", refused), ("dead_letters", dead_letters), ("abandoned", self.abandoned as u64)]);
+        counts.extend([
+            ("filtered", filtered),
+            ("from_plugins", from_handlers),
+            ("retries", retries),
+        ]);
+        counts.extend([
+            ("refused", refused),
+            ("dead_letters", dead_letters),
+            ("abandoned", self.abandoned as u64),
+        ]);
         counts
     }
 
@@ -115,10 +176,17 @@ fn classes(stats: &HandlerStats) -> String {
     if stats.attempts.is_empty() {
         return "no event".to_owned();
     }
-    let counts = stats.attempts.iter().map(|(class, count)| format!("{class} {}", text::number(*count)));
+    let counts = stats
+        .attempts
+        .iter()
+        .map(|(class, count)| format!("{class} {}", text::number(*count)));
     counts.collect::<Vec<_>>().join(", ")
 }
 
 fn json_classes(attempts: &[(Class, u64)]) -> Value {
-    attempts.iter().map(|(class, count)| (class.as_str().to_owned(), (*count).into())).collect::<Map<_, _>>().into()
+    attempts
+        .iter()
+        .map(|(class, count)| (class.as_str().to_owned(), (*count).into()))
+        .collect::<Map<_, _>>()
+        .into()
 }

@@ -4,45 +4,95 @@ use super::*;
 
 fn assert_wrong(config: &str, line: usize, key: &str, words: &str) {
     let found = wrong(config).remove(0);
-    assert!(found.starts_with(&format!("{line}:")) && found.contains(&format!(": {key}: ")), "{found}");
+    assert!(
+        found.starts_with(&format!("{line}:")) && found.contains(&format!(": {key}: ")),
+        "{found}"
+    );
     assert!(found.contains(words), "{found}");
 }
 
 /// H47
 #[test]
 fn h47_an_unknown_key_is_named_with_its_line() {
-    assert_wrong("drain = \"1s\"\ndrian = \"1s\"\n", 2, "", "unknown key `drian`, expected one of `drain`");
-    assert_wrong("[defaults.limits]\nmemroy = 1", 2, "defaults.limits", "unknown key `memroy`");
-    assert_wrong("[[plugin]]\npath = \"a\"\n[plugin.grants]\nhttp = []", 4, "plugin.grants", "unknown key `http`");
-    assert_wrong("[[plugin]]\npath = \"a\"\nretry = {}", 3, "plugin", "unknown key `retry`");
+    assert_wrong(
+        "drain = \"1s\"\ndrian = \"1s\"\n",
+        2,
+        "",
+        "unknown key `drian`, expected one of `drain`",
+    );
+    assert_wrong(
+        "[defaults.limits]\nmemroy = 1",
+        2,
+        "defaults.limits",
+        "unknown key `memroy`",
+    );
+    assert_wrong(
+        "[[plugin]]\npath = \"a\"\n[plugin.grants]\nhttp = []",
+        4,
+        "plugin.grants",
+        "unknown key `http`",
+    );
+    assert_wrong(
+        "[[plugin]]\npath = \"a\"\nretry = {}",
+        3,
+        "plugin",
+        "unknown key `retry`",
+    );
 }
 
 /// H47: what later versions may offer and this one does not is refused like any other unknown key.
 #[test]
 fn h47_keys_that_nothing_enforces_are_unknown() {
-    for key in ["data-dir = \"d\"", "http = {}", "plugin = [{ path = \"a\", quarantine = false }]"] {
+    for key in [
+        "data-dir = \"d\"",
+        "http = {}",
+        "plugin = [{ path = \"a\", quarantine = false }]",
+    ] {
         assert!(wrong(key)[0].contains("unknown key"), "{key}");
     }
     for (key, words) in [
         ("mode = \"durable\"", "unknown key `mode`"),
         ("ordering = \"key\"", "unknown key `ordering`"),
         ("breaker = false", "unknown key `breaker`"),
-        ("queue = { overflow = \"drop-oldest\" }", "unknown variant `drop-oldest`, expected `block` or `reject`"),
+        (
+            "queue = { overflow = \"drop-oldest\" }",
+            "unknown variant `drop-oldest`, expected `block` or `reject`",
+        ),
     ] {
         let plugin = wrong(&format!("[[plugin]]\npath = \"a\"\n[plugin.delivery]\n{key}")).remove(0);
         assert!(plugin.starts_with("4:") && plugin.contains(words), "{plugin}");
         assert!(wrong(&format!("[defaults.delivery]\n{key}"))[0].contains(words));
     }
-    assert_wrong("[[plugin]]\npath = \"a\"\n[plugin.grants]\nkey-value = true", 4, "plugin.grants", "unknown key");
+    assert_wrong(
+        "[[plugin]]\npath = \"a\"\n[plugin.grants]\nkey-value = true",
+        4,
+        "plugin.grants",
+        "unknown key",
+    );
 }
 
 /// H47
 #[test]
 fn h47_zero_is_no_limit() {
     assert_wrong("drain = \"0s\"", 1, "drain", "longer than nothing");
-    assert_wrong("[events]\n\nmax-data = 0", 3, "events.max-data", "0 would allow nothing");
-    assert_wrong("[defaults.limits]\nmemory = \"0MiB\"", 2, "defaults.limits.memory", "0 would allow nothing");
-    assert_wrong("[[plugin]]\npath = \"a\"\nconcurrency = 0", 3, "plugin.concurrency", "0 would allow nothing");
+    assert_wrong(
+        "[events]\n\nmax-data = 0",
+        3,
+        "events.max-data",
+        "0 would allow nothing",
+    );
+    assert_wrong(
+        "[defaults.limits]\nmemory = \"0MiB\"",
+        2,
+        "defaults.limits.memory",
+        "0 would allow nothing",
+    );
+    assert_wrong(
+        "[[plugin]]\npath = \"a\"\nconcurrency = 0",
+        3,
+        "plugin.concurrency",
+        "0 would allow nothing",
+    );
     assert_wrong("[ceilings]\nfuel = 0", 2, "ceilings.fuel", "0 would allow nothing");
 }
 
@@ -51,7 +101,12 @@ fn h47_zero_is_no_limit() {
 fn h47_negative_values_are_refused() {
     assert_wrong("[events]\nmax-hops = -1", 2, "events.max-hops", "-1 is negative");
     assert_wrong("[events]\nmax-data = -1", 2, "events.max-data", "-1 is negative");
-    assert_wrong("[events]\nmax-data = \"-1MiB\"", 2, "events.max-data", "no size such as");
+    assert_wrong(
+        "[events]\nmax-data = \"-1MiB\"",
+        2,
+        "events.max-data",
+        "no size such as",
+    );
     assert_wrong("drain = \"-5s\"", 1, "drain", "no time such as");
 }
 
@@ -60,11 +115,26 @@ fn h47_negative_values_are_refused() {
 fn h47_absurd_values_are_refused() {
     assert_wrong("drain = \"11years\"", 1, "drain", "longer than 10 years");
     assert_wrong("drain = \"99999999999999999999s\"", 1, "drain", "no time such as");
-    assert_wrong("[events]\nmax-data = \"2TiB\"", 2, "events.max-data", "the most that is taken");
+    assert_wrong(
+        "[events]\nmax-data = \"2TiB\"",
+        2,
+        "events.max-data",
+        "the most that is taken",
+    );
     assert_wrong("[events]\nmax-data = \"9e99\"", 2, "events.max-data", "no size such as");
     assert_wrong("[events]\nmax-hops = 255", 2, "events.max-hops", "255 is beyond 254");
-    assert_wrong("[events]\ndead-letters = 99999999999999999999999", 2, "events.dead-letters", "the most that is taken");
-    assert_wrong("[[plugin]]\npath = \"a\"\nconcurrency = 1000000000", 3, "plugin.concurrency", "beyond 10000");
+    assert_wrong(
+        "[events]\ndead-letters = 99999999999999999999999",
+        2,
+        "events.dead-letters",
+        "the most that is taken",
+    );
+    assert_wrong(
+        "[[plugin]]\npath = \"a\"\nconcurrency = 1000000000",
+        3,
+        "plugin.concurrency",
+        "beyond 10000",
+    );
 }
 
 /// H47
@@ -72,9 +142,24 @@ fn h47_absurd_values_are_refused() {
 fn h47_a_value_of_the_wrong_kind_is_told_what_it_should_be() {
     assert_wrong("drain = 30", 1, "drain", "expected a time such as \"15s\"");
     assert_wrong("drain = \"30\"", 1, "drain", "time unit needed");
-    assert_wrong("[events]\nmax-data = true", 2, "events.max-data", "expected a size such as \"64MiB\"");
-    assert_wrong("[events]\nmax-hops = \"3\"", 2, "events.max-hops", "expected a whole number");
-    assert_wrong("[[plugin]]\npath = \"a\"\nisolation = \"none\"", 3, "plugin.isolation", "`persistent` or `per-event`");
+    assert_wrong(
+        "[events]\nmax-data = true",
+        2,
+        "events.max-data",
+        "expected a size such as \"64MiB\"",
+    );
+    assert_wrong(
+        "[events]\nmax-hops = \"3\"",
+        2,
+        "events.max-hops",
+        "expected a whole number",
+    );
+    assert_wrong(
+        "[[plugin]]\npath = \"a\"\nisolation = \"none\"",
+        3,
+        "plugin.isolation",
+        "`persistent` or `per-event`",
+    );
     assert_wrong("[plugin]\npath = \"a\"", 1, "plugin", "expected a sequence");
     assert_wrong("[[plugin]]\nname = \"a\"", 1, "plugin", "missing key `path`");
 }
@@ -86,7 +171,12 @@ fn h47_a_pattern_that_can_t_match_is_refused() {
         let config = format!("[[plugin]]\npath = \"a\"\n[plugin.grants]\npublish = [\"ok\", \"{pattern}\"]");
         assert_wrong(&config, 4, "plugin.grants.publish", "pattern");
     }
-    assert_wrong("[[plugin]]\npath = \"a\"\ngrants.subscribe = [\"b*\"]", 3, "plugin.grants.subscribe", "wildcard");
+    assert_wrong(
+        "[[plugin]]\npath = \"a\"\ngrants.subscribe = [\"b*\"]",
+        3,
+        "plugin.grants.subscribe",
+        "wildcard",
+    );
 }
 
 /// H47

@@ -6,8 +6,15 @@ const SAMPLE: &str = include_str!("../../../examples/palisade.toml");
 
 /// The sample with its absent keys made present.
 fn whole() -> String {
-    let key = |line: &str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c == '[' || c.is_alphabetic()));
-    SAMPLE.lines().map(|line| if key(line) { &line[1..] } else { line }).collect::<Vec<_>>().join("\n")
+    let key = |line: &str| {
+        line.strip_prefix('#')
+            .is_some_and(|rest| rest.starts_with(|c: char| c == '[' || c.is_alphabetic()))
+    };
+    SAMPLE
+        .lines()
+        .map(|line| if key(line) { &line[1..] } else { line })
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Its secrets and directories.
@@ -26,8 +33,14 @@ fn the_sample_says_what_is_so_anyway() {
     assert_eq!((sample.drain, &sample.ceilings), (plain.drain, &plain.ceilings));
     for (sample, plain) in sample.specs().iter().zip(plain.specs()) {
         assert_eq!((&sample.limits, &sample.grants), (&plain.limits, &plain.grants));
-        assert_eq!((sample.queue, sample.retry, sample.filter), (plain.queue, plain.retry, plain.filter));
-        assert_eq!((sample.isolation, sample.concurrency), (plain.isolation, plain.concurrency));
+        assert_eq!(
+            (sample.queue, sample.retry, sample.filter),
+            (plain.queue, plain.retry, plain.filter)
+        );
+        assert_eq!(
+            (sample.isolation, sample.concurrency),
+            (plain.isolation, plain.concurrency)
+        );
     }
     assert_eq!(sample.engine.options(), plain.engine.options());
     assert_eq!(sample.events.limits(), plain.events.limits());
@@ -47,7 +60,10 @@ fn the_sample_says_what_is_so_anyway() {
 fn the_sample_is_sound_with_every_key_in_it() {
     let config = with_files(&whole()).read().unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.plugins[0].handlers.len(), 1);
-    assert_eq!((config.plugins[0].grants.fs.len(), config.filters[0].grants.fs.len()), (1, 1));
+    assert_eq!(
+        (config.plugins[0].grants.fs.len(), config.filters[0].grants.fs.len()),
+        (1, 1)
+    );
 }
 
 /// The tables, each with an unknown key: the error lists those that are known.
@@ -61,8 +77,14 @@ fn the_sample_shows_every_key() {
         ("defaults", "[defaults]\nnone = 1".to_owned()),
         ("defaults.limits", "[defaults.limits]\nnone = 1".to_owned()),
         ("defaults.delivery", "[defaults.delivery]\nnone = 1".to_owned()),
-        ("defaults.delivery.queue", "[defaults.delivery.queue]\nnone = 1".to_owned()),
-        ("defaults.delivery.retry", "[defaults.delivery.retry]\nnone = 1".to_owned()),
+        (
+            "defaults.delivery.queue",
+            "[defaults.delivery.queue]\nnone = 1".to_owned(),
+        ),
+        (
+            "defaults.delivery.retry",
+            "[defaults.delivery.retry]\nnone = 1".to_owned(),
+        ),
         ("ceilings", "[ceilings]\nnone = 1".to_owned()),
         ("filter", "[[filter]]\nnone = 1".to_owned()),
         ("filter.grants", "[[filter]]\npath = \"f\"\ngrants.none = 1".to_owned()),
@@ -73,10 +95,13 @@ fn the_sample_shows_every_key() {
         ("plugin.handler.logins", format!("{plugin}handler.logins.none = 1")),
     ] {
         let sample: toml::Value = toml::from_str(&whole()).unwrap();
-        let table = table.split('.').filter(|key| !key.is_empty()).fold(&sample, |table, key| {
-            let table = &table[key];
-            table.get(0).unwrap_or(table)
-        });
+        let table = table
+            .split('.')
+            .filter(|key| !key.is_empty())
+            .fold(&sample, |table, key| {
+                let table = &table[key];
+                table.get(0).unwrap_or(table)
+            });
         let problem = wrong(&config).remove(0);
         let (_, known) = problem.split_once(", expected ").unwrap_or_else(|| panic!("{problem}"));
         for key in known.split('`').skip(1).step_by(2) {

@@ -83,10 +83,14 @@ impl FromStr for Directory {
             _ => (text, FsMode::Read),
         };
         match rest.rsplit_once(':') {
-            Some((host, guest)) if !host.is_empty() && guest.starts_with('/') => {
-                Ok(Self { host: host.into(), guest: guest.to_owned(), mode })
+            Some((host, guest)) if !host.is_empty() && guest.starts_with('/') => Ok(Self {
+                host: host.into(),
+                guest: guest.to_owned(),
+                mode,
+            }),
+            _ => {
+                Err("it takes a directory, an absolute path for the plugin, and a mode: ./rules:/rules:read".to_owned())
             }
-            _ => Err("it takes a directory, an absolute path for the plugin, and a mode: ./rules:/rules:read".to_owned()),
         }
     }
 }
@@ -103,9 +107,10 @@ impl FromStr for Setting {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
-            Some((key, value)) if !key.is_empty() => {
-                Ok(Self { key: key.to_owned(), value: serde_json::from_str(value).unwrap_or_else(|_| value.into()) })
-            }
+            Some((key, value)) if !key.is_empty() => Ok(Self {
+                key: key.to_owned(),
+                value: serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+            }),
             _ => Err("it takes a key and a value: threshold=5".to_owned()),
         }
     }
@@ -119,7 +124,13 @@ mod tests {
     #[test]
     fn a_directory_has_a_mode_at_its_end_or_none() {
         let parse = |text: &str| text.parse::<Directory>();
-        let of = |host: &str, mode| Ok(Directory { host: host.into(), guest: "/g".to_owned(), mode });
+        let of = |host: &str, mode| {
+            Ok(Directory {
+                host: host.into(),
+                guest: "/g".to_owned(),
+                mode,
+            })
+        };
         assert_eq!(parse("./a:/g"), of("./a", FsMode::Read));
         assert_eq!(parse("a:b:/g:write"), of("a:b", FsMode::Write));
         for wrong in ["a", "a:g", ":/g", "a:/g:both", ""] {
@@ -130,8 +141,14 @@ mod tests {
     #[test]
     fn a_value_is_json_or_a_text() {
         let value = |text: &str| text.parse::<Setting>().unwrap().value;
-        assert_eq!([value("a=5"), value("a=true"), value("a=[1]")], [serde_json::json!(5), true.into(), vec![1].into()]);
-        assert_eq!([value("a=60s"), value("a="), value("a=b=c")], ["60s", "", "b=c"].map(Value::from));
+        assert_eq!(
+            [value("a=5"), value("a=true"), value("a=[1]")],
+            [serde_json::json!(5), true.into(), vec![1].into()]
+        );
+        assert_eq!(
+            [value("a=60s"), value("a="), value("a=b=c")],
+            ["60s", "", "b=c"].map(Value::from)
+        );
         assert!("a".parse::<Setting>().is_err() && "=5".parse::<Setting>().is_err());
     }
 }

@@ -31,15 +31,27 @@ pub(crate) fn run(arguments: &CallArguments) -> Result<Exit> {
     });
     tokio.shutdown_background();
     let called = called?;
-    show::print(&if arguments.json { report::in_json(&called)? } else { report::in_words(&called) })?;
+    show::print(&if arguments.json {
+        report::in_json(&called)?
+    } else {
+        report::in_words(&called)
+    })?;
     Ok(if called.is_ok() { Exit::Ok } else { Exit::Incomplete })
 }
 
 /// `-` is stdin.
 fn read_event(path: &Path) -> Result<Vec<u8>> {
-    let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
+    let name = if path == Path::new("-") {
+        "stdin".to_owned()
+    } else {
+        path.display().to_string()
+    };
     let read = || -> io::Result<Vec<u8>> {
-        let from: Box<dyn Read> = if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+        let from: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path)?)
+        };
         let mut json = Vec::new();
         from.take(MAX_EVENT + 1).read_to_end(&mut json)?;
         Ok(json)

@@ -27,9 +27,7 @@ pub(super) enum Answer {
     /// Handlers got it.
     Handled(Vec<Outcome>),
     /// A filter said whether it goes on.
-    Judged {
-        accepted: bool,
-    },
+    Judged { accepted: bool },
     /// A filter failed to say so.
     NoVerdict,
 }
@@ -50,7 +48,10 @@ pub(super) async fn call(runtime: &Runtime, spec: PluginSpec, event: Result<Even
     heard.listen(runtime, &spec.grants)?;
     runtime.launch(vec![spec]).await?;
     let (answer, id) = match event {
-        Ok(event) => (runtime.publish(event.clone()).await.map_err(|error| error.to_string()), event.id().to_owned()),
+        Ok(event) => (
+            runtime.publish(event.clone()).await.map_err(|error| error.to_string()),
+            event.id().to_owned(),
+        ),
         Err(error) => (Err(error.to_string()), String::new()),
     };
     // What the plugin published may come back to it, for as many hops as there may be.
@@ -58,7 +59,11 @@ pub(super) async fn call(runtime: &Runtime, spec: PluginSpec, event: Result<Even
     let plugin = runtime.plugins().pop().ok_or_else(|| anyhow!("the plugin is gone"))?;
     runtime.shutdown(Duration::ZERO).await;
     let answer = answer.map_or_else(Answer::Refused, |report| understand(report, &plugin));
-    Ok(Called { plugin, answer, published: heard.about(&id) })
+    Ok(Called {
+        plugin,
+        answer,
+        published: heard.about(&id),
+    })
 }
 
 fn understand(mut report: Report, plugin: &PluginStatus) -> Answer {
@@ -90,11 +95,19 @@ impl Heard {
         let heard = self.clone();
         let keep = move |cx: Context| {
             if cx.origin == Origin::Handler {
-                heard.0.lock().unwrap_or_else(PoisonError::into_inner).push(cx.event.clone());
+                heard
+                    .0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(cx.event.clone());
             }
             std::future::ready(Ok::<_, Failure>(()))
         };
-        let queue = QueuePolicy { events: 65_536, bytes: 256 * 1024 * 1024, ..QueuePolicy::default() };
+        let queue = QueuePolicy {
+            events: 65_536,
+            bytes: 256 * 1024 * 1024,
+            ..QueuePolicy::default()
+        };
         runtime.subscribe_with(&patterns, "call", SubscribeOptions::default().queue(queue), keep)?;
         Ok(())
     }

@@ -12,25 +12,44 @@ pub(super) fn in_words(called: &Called) -> String {
     let name = &called.plugin.name;
     let answer = match &called.answer {
         Answer::Refused(why) => format!("refused: {}\n", text::printable(why)),
-        Answer::Unmatched => format!("{name} does not take this type of event; it takes {}\n", patterns(&called.plugin.info)),
+        Answer::Unmatched => format!(
+            "{name} does not take this type of event; it takes {}\n",
+            patterns(&called.plugin.info)
+        ),
         Answer::Handled(outcomes) => outcomes.iter().map(outcome).collect(),
         Answer::Judged { accepted: true } => format!("{name}: accepted\n"),
         Answer::Judged { accepted: false } => format!("{name}: not accepted\n"),
         Answer::NoVerdict => format!("{name}: failed, so that `on-fault` decides; the log says how\n"),
     };
-    let published: String = called.published.iter().map(|event| format!("{}\n", event.to_json())).collect();
+    let published: String = called
+        .published
+        .iter()
+        .map(|event| format!("{}\n", event.to_json()))
+        .collect();
     let count = match called.published.len() {
         0 => "published nothing".to_owned(),
         1 => "published 1 event".to_owned(),
         count => format!("published {count} events"),
     };
-    let memory: String = called.plugin.instance_memory.iter().map(|bytes| format!("memory {}\n", text::bytes(*bytes))).collect();
+    let memory: String = called
+        .plugin
+        .instance_memory
+        .iter()
+        .map(|bytes| format!("memory {}\n", text::bytes(*bytes)))
+        .collect();
     format!("{answer}{memory}{count}\n{published}")
 }
 
 fn outcome(outcome: &Outcome) -> String {
-    let fuel = outcome.fuel.map_or_else(String::new, |fuel| format!(", fuel {}", text::number(fuel)));
-    let mut shown = format!("{}: {}, {}{fuel}\n", outcome.handler, outcome.class, text::measured(outcome.duration));
+    let fuel = outcome
+        .fuel
+        .map_or_else(String::new, |fuel| format!(", fuel {}", text::number(fuel)));
+    let mut shown = format!(
+        "{}: {}, {}{fuel}\n",
+        outcome.handler,
+        outcome.class,
+        text::measured(outcome.duration)
+    );
     if let Some(fault) = &outcome.fault {
         let details = [Some(fault.message()), fault.backtrace()].into_iter().flatten();
         for line in details.flat_map(str::lines) {
@@ -75,7 +94,10 @@ struct ShownOutcome<'a> {
 }
 
 pub(super) fn in_json(called: &Called) -> Result<String> {
-    let published = called.published.iter().map(|event| RawValue::from_string(event.to_json()));
+    let published = called
+        .published
+        .iter()
+        .map(|event| RawValue::from_string(event.to_json()));
     let mut shown = Shown {
         plugin: &called.plugin.name,
         version: &called.plugin.info.version,
@@ -89,7 +111,9 @@ pub(super) fn in_json(called: &Called) -> Result<String> {
     match &called.answer {
         Answer::Refused(why) => (shown.answer, shown.error) = ("refused", Some(why.as_str())),
         Answer::Unmatched => shown.answer = "unmatched",
-        Answer::Handled(outcomes) => (shown.answer, shown.outcomes) = ("handled", outcomes.iter().map(ShownOutcome::of).collect()),
+        Answer::Handled(outcomes) => {
+            (shown.answer, shown.outcomes) = ("handled", outcomes.iter().map(ShownOutcome::of).collect())
+        }
         Answer::Judged { accepted } => (shown.answer, shown.accepted) = ("judged", Some(*accepted)),
         Answer::NoVerdict => shown.answer = "no-verdict",
     }

@@ -11,10 +11,12 @@ use crate::inspect::few_instances;
 
 pub(super) fn of(arguments: &CallArguments) -> Result<(PluginSpec, RuntimeBuilder)> {
     let (mut spec, builder) = match &arguments.config {
-        None => (PluginSpec::from_file(&arguments.file), Runtime::builder().engine(few_instances())),
+        None => (
+            PluginSpec::from_file(&arguments.file),
+            Runtime::builder().engine(few_instances()),
+        ),
         Some(path) => {
             let config = Config::from_file(path)?;
-            config.check_directories()?;
             (table(&config, arguments, path)?, config.runtime())
         }
     };
@@ -55,9 +57,15 @@ fn table(config: &Config, arguments: &CallArguments, path: &Path) -> Result<Plug
             spec.source = Source::File(arguments.file.clone());
             Ok(spec)
         }
-        (Some(_), false, _) => bail!("{}: several tables have the path {file}: say which one with --name", path.display()),
+        (Some(_), false, _) => bail!(
+            "{}: several tables have the path {file}: say which one with --name",
+            path.display()
+        ),
         (None, _, Some(name)) => bail!("{}: no table has the name `{name}`", path.display()),
-        (None, _, None) => bail!("{}: no table has the path {file}: say which one is meant with --name", path.display()),
+        (None, _, None) => bail!(
+            "{}: no table has the path {file}: say which one is meant with --name",
+            path.display()
+        ),
     }
 }
 

@@ -1,0 +1,101 @@
+//! `palisade check`.
+
+use super::*;
+
+const CHECK: [&str; 3] = ["check", "--config", "palisade.toml"];
+
+#[test]
+fn a_sound_config_is_shown_with_its_limits_and_grants() {
+    let dir = Dir::with(
+        r#"
+        [ceilings]
+        timeout = "20s"
+        [[filter]]
+        path = "PLUGINS/no-secrets.wasm"
+        [[plugin]]
+        path = "PLUGINS/auth-enhancer.wasm"
+        limits = { memory = "10MiB" }
+        [plugin.config]
+        threshold = 7
+        token = { file = "token" }
+        [plugin.grants]
+        publish = ["auth.*"]
+        [[plugin.grants.fs]]
+        host = "rules"
+        guest = "/rules"
+        "#,
+    );
+    dir.file("token", "hunter2\n");
+    dir.file("rules/x", "");
+    let shown = dir.palisade(&CHECK).expect(0).stdout;
+    for words in [
+        "auth-enhancer  event-plugin",
+        "no-secrets  filter-plugin",
+        "user.login.failed",
+        "memory           10.0 MiB",
+        "timeout          20s",
+        "publish auth.*",
+        "fs rules as /rules (read)",
+        r#"{"threshold":7,"token":"[redacted]"}"#,
+        "ok: all could start (plugins: 1, filters: 1)\n",
+    ] {
+        assert!(shown.contains(words), "{words}:\n{shown}");
+    }
+    assert!(!shown.contains("hunter2"));
+}
+
+#[test]
+fn all_that_is_in_the_way_is_listed_at_once() {
+    let dir = Dir::with(
+        r#"
+        [[plugin]]
+        name = "absent"
+        path = "absent.wasm"
+        [[plugin]]
+        name = "core"
+        path = "core.wasm"
+        [[plugin]]
+        path = "PLUGINS/audit-logger.wasm"
+        [[plugin.grants.fs]]
+        host = "out"
+        guest = "/out"
+        mode = "write"
+        "#,
+    );
+    dir.file("core.wasm", b"\0asm\x01\0\0\0");
+    let ended = dir.palisade(&CHECK).expect(1);
+    let ended = ended
+        .says(&["absent (absent.wasm): can't be read"])
+        .says(&["core: this is a core module"]);
+    ended.says(&["palisade.toml:11:16: plugin.grants.fs.host: there is no directory out; create it first"]);
+}
+
+#[test]
+fn dependencies_that_can_t_be_met_are_found() {
+    let dir = Dir::with("[[plugin]]\npath = \"PLUGINS/dependent.wasm\"");
+    dir.palisade(&CHECK)
+        .expect(1)
+        .says(&["dependent depends on", "which is not loaded"]);
+}
+
+#[test]
+fn a_component_in_the_wrong_table_is_refused() {
+    let dir = Dir::with("[[filter]]\npath = \"PLUGINS/probe.wasm\"\n[[plugin]]\npath = \"PLUGINS/no-secrets.wasm\"");
+    for command in [&CHECK[..], &["run", "--config", "palisade.toml"]] {
+        let ended = dir.palisade(command).expect(1);
+        let ended = ended.says(&["probe: it is of the world event-plugin, but its table is a [[filter]]"]);
+        ended.says(&["no-secrets: it is of the world filter-plugin, but its table is a [[plugin]]"]);
+    }
+}
+
+/// H36
+#[test]
+fn h36_a_digest_that_is_not_that_of_the_file_is_refused() {
+    let dir = Dir::with(&format!(
+        "[[plugin]]\npath = \"PLUGINS/probe.wasm\"\ndigest = \"sha256:{}\"",
+        "0".repeat(64)
+    ));
+    dir.palisade(&CHECK)
+        .expect(1)
+        .says(&["probe.wasm: its digest is sha256:", "is pinned"]);
+}

@@ -1,0 +1,136 @@
+//! H50, D7: the first signal ends a run in order, the second at once.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+
+use super::*;
+
+/// A run that is under way.
+struct Running {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+    stderr: Lines<BufReader<ChildStderr>>,
+    said: String,
+    _dir: Dir,
+}
+
+impl Running {
+    fn start(dir: Dir, arguments: &[&str]) -> Self {
+        let mut command = dir.command(&[&["run", "--config", "palisade.toml"], arguments].concat());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self {
+            child,
+            stdin,
+            stdout,
+            stderr,
+            said: String::new(),
+            _dir: dir,
+        }
+    }
+
+    /// Sends an event that keeps one instance busy, and waits until the other one has handled what came after it.
+    fn send_then_wait(&mut self, busy: &str) {
+        let after = line("2", "hostile.publish", r#"{"type":"other.x"}"#);
+        self.stdin.write_all(format!("{busy}\n{after}\n").as_bytes()).unwrap();
+        assert!(self.stdout.next().unwrap().unwrap().contains("other.x"));
+    }
+
+    /// Reads stderr up to a line with this word.
+    fn wait_for(&mut self, word: &str) {
+        loop {
+            let line = self
+                .stderr
+                .next()
+                .unwrap_or_else(|| panic!("no `{word}`:\n{}", self.said))
+                .unwrap();
+            let found = line.contains(word);
+            self.said += &(line + "\n");
+            if found {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Stdin stays open to the end.
+    fn wait(mut self) -> Ended {
+        let stdout = self.stdout.map(|line| line.unwrap() + "\n").collect();
+        self.stderr.for_each(|line| self.said += &(line.unwrap() + "\n"));
+        let status = self.child.wait().unwrap();
+        drop(self.stdin);
+        Ended {
+            code: status.code(),
+            stdout,
+            stderr: self.said,
+        }
+    }
+}
+
+/// Two instances, so that one can be busy while the other answers.
+fn hostile(drain: &str) -> Dir {
+    Dir::with(&format!(
+        "drain = \"{drain}\"\n[[plugin]]\npath = \"PLUGINS/hostile.wasm\"\nconcurrency = 2\ngrants.publish = [\"other.*\"]\n"
+    ))
+}
+
+/// D7
+#[test]
+fn d7_without_stdin_it_serves_until_sigterm() {
+    for signal in ["-TERM", "-INT"] {
+        let mut running = Running::start(hostile("60s"), &[]);
+        running.wait_for("no intake is configured");
+        running.signal(signal);
+        let ended = running.wait().expect(0);
+        assert!(ended.stdout.is_empty());
+        ended.says(&["plugin.stopped"]).says(&["summary"]);
+    }
+}
+
+/// H50: what is under way is finished, though stdin is still open.
+#[test]
+fn h50_a_first_signal_finishes_what_is_under_way() {
+    let mut running = Running::start(hostile("60s"), &["--stdin"]);
+    running.send_then_wait(&line("1", "hostile.sleep", "300"));
+    running.signal("-TERM");
+    let ended = running.wait().expect(0);
+    assert_eq!((ended.row("hostile/sin"), ended.row("abandoned")), ("ok 2", "0"));
+}
+
+/// H50, D7: what is not finished by the deadline is counted, and makes the exit code 3.
+#[test]
+fn h50_what_the_drain_gives_up_is_counted() {
+    for sin in ["hostile.sleep", "hostile.spin"] {
+        let mut running = Running::start(hostile("1ms"), &["--stdin"]);
+        running.send_then_wait(&line("1", sin, ""));
+        running.signal("-TERM");
+        let ended = running.wait().expect(3);
+        assert_eq!(ended.row("abandoned"), "1", "{sin}");
+        assert_eq!(ended.row("dead letters"), "0");
+    }
+}
+
+/// H50
+#[test]
+fn h50_a_second_signal_ends_at_once() {
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+        let mut running = Running::start(hostile("60s"), &["--stdin"]);
+        running.send_then_wait(&line("1", "hostile.sleep", ""));
+        running.signal("-TERM");
+        running.wait_for("SIGTERM: ending in order");
+        running.signal(signal);
+        let ended = running.wait().expect(code).says(&["ending at once"]);
+        assert!(!ended.stderr.contains("summary"));
+    }
+}
