@@ -85,10 +85,12 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets how many hops an event may come, from handler to handler: 16. What is a hop further is a dead letter.
+    /// Sets how many hops an event may come, from handler to handler: 16, at most 254. What is a hop further is a dead
+    /// letter.
     #[must_use]
     pub fn max_hops(mut self, hops: u32) -> Self {
-        self.max_hops = hops;
+        // The count on an event ends at 255: with a higher limit no loop would ever end.
+        self.max_hops = hops.min(254);
         self
     }
 

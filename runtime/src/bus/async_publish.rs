@@ -126,6 +126,9 @@ impl Bus {
                 match self.offer(endpoint, &event, Origin::Handler) {
                     Ok(()) => {}
                     Err(NotTaken::Full(entry)) => self.bury_overloaded(endpoint, entry),
+                    Err(NotTaken::Away(_)) if self.closed.load(Ordering::SeqCst) => {
+                        self.give_up(endpoint, &event, Origin::Handler);
+                    }
                     Err(NotTaken::Away(message)) => {
                         self.counters.refused();
                         let reason = DeadLetterReason::Failed(Class::Unavailable);
@@ -196,7 +199,7 @@ impl Bus {
 
     fn bury_overloaded(&self, endpoint: &Endpoint, entry: Entry) {
         if self.ended.is_cancelled() {
-            return self.give_up(endpoint, &entry);
+            return self.give_up(endpoint, &entry.event, entry.origin);
         }
         self.counters.refused();
         let reason = DeadLetterReason::Failed(Class::Overloaded);
@@ -212,11 +215,13 @@ impl Bus {
     }
 
     /// D7: a drain makes no dead letters; what it gives up on is counted and logged.
-    fn give_up(&self, endpoint: &Endpoint, entry: &Entry) {
-        if entry.origin != Origin::Host {
-            self.counters.abandoned(1);
+    fn give_up(&self, endpoint: &Endpoint, event: &Event, origin: Origin) {
+        // Nobody is owed a host event, nor what it published itself as it stopped.
+        if origin == Origin::Host || endpoint.name().plugin() == Some(event.source()) {
+            return;
         }
-        tracing::warn!(event = entry.event.id(), handler = %endpoint.name(), "not delivered: the drain ended");
+        self.counters.abandoned(1);
+        tracing::warn!(event = event.id(), handler = %endpoint.name(), "not delivered: the runtime is ending");
     }
 
     /// A worker lives while its queue has entries; an idle queue costs no task.
@@ -255,6 +260,16 @@ impl Bus {
     }
 
     fn after_failure(self: &Arc<Self>, endpoint: &Arc<Endpoint>, entry: Entry, fault: Fault) {
+        if fault.class() == Class::Unavailable {
+            if entry.origin == Origin::Host {
+                // As in `publish_host`: a plugin that is away has no claim to host events.
+                return;
+            }
+            if self.closed.load(Ordering::SeqCst) {
+                // Nothing starts any more that could take it.
+                return self.give_up(endpoint, &entry.event, entry.origin);
+            }
+        }
         let age = entry.since.elapsed();
         let retry = fault.class().is_retryable();
         let delay = retry.then(|| {

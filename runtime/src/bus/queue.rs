@@ -77,9 +77,10 @@ impl Queue {
 
     /// Takes the entry if there is room.
     pub(crate) fn offer(&self, entry: Entry) -> Offer {
+        let (events_limit, bytes_limit) = self.room_for(entry.origin);
         let mut state = self.state();
         let bytes = state.bytes.saturating_add(entry.event.size_bytes());
-        let full = state.entries.len() + state.waiting >= self.policy.events || bytes > self.policy.bytes;
+        let full = state.entries.len() + state.waiting >= events_limit || bytes > bytes_limit;
         if full || state.closed {
             return Offer::Full(entry);
         }
@@ -90,6 +91,16 @@ impl Queue {
             state.workers += 1;
         }
         Offer::Taken { start_worker }
+    }
+
+    /// How many events and bytes it may hold for an entry of this origin to come in. Handlers and the host can't wait, so a
+    /// publisher that keeps the queue full must not take all the room from them.
+    fn room_for(&self, origin: Origin) -> (usize, usize) {
+        let QueuePolicy { events, bytes, .. } = self.policy;
+        match origin {
+            Origin::Publisher => (events, bytes),
+            Origin::Handler | Origin::Host => (events.saturating_add(events / 4), bytes.saturating_add(bytes / 4)),
+        }
     }
 
     /// Takes the entry once there is room, until the deadline if the policy says so and the entry can ever fit.

@@ -77,7 +77,7 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     fn total(&self) -> u64;
 }
 
-/// Keeps the last ones in memory; the oldest makes room for the newest and is logged as it goes.
+/// Keeps the last ones in memory; the oldest makes room for the newest. Each is logged when it comes.
 #[derive(Debug)]
 pub struct MemoryDeadLetters {
     capacity: usize,
@@ -119,7 +119,7 @@ impl DeadLetterStore for MemoryDeadLetters {
         if state.letters.len() >= self.capacity
             && let Some(oldest) = state.letters.pop_front()
         {
-            tracing::warn!(event = oldest.event.id(), reason = %oldest.reason, "the oldest dead letter made room");
+            tracing::debug!(event = oldest.event.id(), reason = %oldest.reason, "the oldest dead letter made room");
         }
         state.letters.push_back(letter);
         id

@@ -8,9 +8,10 @@ use std::time::Duration;
 /// delayed or refused as [`Overflow`] says, and never lost without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueuePolicy {
-    /// How many events it holds; 1,024.
+    /// How many events it holds; 1,024. What handlers publish, which can't wait, may take a quarter more.
     pub events: usize,
-    /// How many bytes they may have in all; 16 MiB. An event larger than this is refused at once.
+    /// How many bytes they may have in all; 16 MiB. An event larger than this is refused at once. What handlers publish may
+    /// take a quarter more.
     pub bytes: usize,
     /// What happens to an event that does not fit.
     pub overflow: Overflow,

@@ -255,3 +255,32 @@ async fn b7_concurrency_obeyed() {
     runtime.quiet().await;
     assert_eq!(stats_of(&runtime, "three").count(Class::Ok), 10);
 }
+
+/// B7, B11: publishers that keep a queue full leave room for what handlers publish into it.
+#[tokio::test(start_paused = true)]
+async fn b7_b11_a_full_queue_has_room_left_for_what_handlers_publish() {
+    let runtime = runtime();
+    let queue = QueuePolicy {
+        events: 8,
+        ..QueuePolicy::default()
+    };
+    let options = SubscribeOptions::default().queue(queue);
+    let echo = |cx: palisade::Context| async move {
+        if cx.event.event_type() == "in.first" {
+            cx.publish(palisade::Draft::new("in.second"))
+                .expect("room in the outbox");
+        }
+        tokio::task::yield_now().await;
+        Ok(())
+    };
+    runtime
+        .subscribe_with(&["in.*"], "echo", options, echo)
+        .expect("subscribed");
+    for _ in 0..200 {
+        let receipt = runtime.publish_async(bare("in.first")).await.expect("taken");
+        assert_eq!(receipt.enqueued, 1);
+    }
+    runtime.quiet().await;
+    assert_eq!(runtime.stats().dead_letters, 0);
+    assert_eq!(runtime.stats().from_handlers, 200);
+}

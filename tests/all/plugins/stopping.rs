@@ -230,3 +230,14 @@ async fn l3_a_stop_whose_caller_went_away_is_carried_through() {
     assert_eq!(runtime.health().await.instances, 0);
     assert_eq!(call.await.unwrap().unwrap().outcomes[0].class, Class::Timeout);
 }
+
+/// D7: a plugin that has stopped is not waited for with the host events that it missed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d7_a_shutdown_does_not_retry_host_events_for_who_has_stopped() {
+    for _ in 0..10 {
+        let runtime = runtime_with([spec("probe"), spec("probe").name("second"), spec("probe").name("third")]).await;
+        let drained = runtime.shutdown(Duration::from_secs(600)).await;
+        assert_eq!(drained.abandoned, 0);
+        assert_eq!((runtime.stats().retries, runtime.stats().dead_letters), (0, 0));
+    }
+}
