@@ -1,5 +1,5 @@
 //! A filter that sins in its answer, for the runtime's tests: the type of an event, `hostile.NAME`, picks one of
-//! [`SINS`]. It accepts every other event.
+//! `SINS`. It accepts every other event.
 
 use palisade_sdk::prelude::*;
 

@@ -1,11 +1,11 @@
-//! Sins on demand, for the runtime's tests: the type of an event, `hostile.NAME`, picks one of [`sins::SINS`].
+//! Sins on demand, for the runtime's tests: the type of an event, `hostile.NAME`, picks one of `sins::SINS`.
 //!
 //! - What the event's data means is each sin's own affair; its doc says it. Numbers are JSON numbers.
 //! - A sin that asks the host for something tells the answer in an event `hostile.report` with `{"sin": NAME, ...}`.
 //! - What is published only to be published is `hostile.drop`. Neither of the two does anything when it comes back.
 //! - An event of any other type comes by a subscription made at run time, and is reported as `other`.
 //!
-//! Its config picks the sins outside `handle`: `in-start`, `in-stop` and `in-health` (see [`life::Life`]).
+//! Its config picks the sins outside `handle`: `in-start`, `in-stop` and `in-health` (see `life::Life`).
 
 mod data;
 mod life;
