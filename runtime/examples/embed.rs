@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         event.source() != "/test"
     });
 
-    // A plugin: may publish `auth.*` and nothing else; no files, no network, 64 MiB, 10 s a call.
+    // A plugin: may publish `auth.*` and nothing else; no files, no network, 64 MiB of memory.
     let plugin = PluginSpec::from_file("target/plugins/auth-enhancer.wasm")
         .config(PluginConfig::default().with("window", "60s").with("threshold", 3))
         .grants(Grants::default().publish(["auth.*".parse()?]));

@@ -57,6 +57,15 @@ pub struct Completion {
 }
 
 impl Completion {
+    /// An attempt that went well, and what is to be published now.
+    pub fn ok(outbox: Vec<Event>) -> Self {
+        Self {
+            result: Ok(()),
+            outbox,
+            fuel: None,
+        }
+    }
+
     /// A failed attempt.
     pub fn failed(fault: Fault) -> Self {
         Self {

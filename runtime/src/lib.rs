@@ -5,12 +5,13 @@
 //! closures of yours, and no plugin can hurt the host, the bus or another plugin.
 //!
 //! ```
-//! use palisade::{Class, Event, Grants, PluginSpec, Runtime};
+//! use palisade::{Class, Event, Grants, PluginConfig, PluginSpec, Runtime};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::builder().build()?;
 //! let plugin = PluginSpec::from_file("../target/plugins/auth-enhancer.wasm")
+//!     .config(PluginConfig::default().with("threshold", 1))
 //!     .grants(Grants::default().publish(["auth.*".parse()?]));
 //! runtime.launch(vec![plugin]).await?;
 //! runtime.subscribe("auth.bruteforce", "pager", |cx| async move {
@@ -21,6 +22,7 @@
 //! let event = Event::builder("user.login.failed", "/sshd").json(&serde_json::json!({ "ip": "192.0.2.7" })).build()?;
 //! let report = runtime.publish(event).await?;
 //! assert_eq!(report.outcomes[0].class, Class::Ok);
+//! runtime.quiet().await; // until the alert has been printed, too
 //! runtime.shutdown(std::time::Duration::from_secs(5)).await;
 //! # Ok(())
 //! # }

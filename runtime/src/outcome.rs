@@ -21,7 +21,7 @@ pub enum Class {
     Timeout,
     /// The guest trapped: a panic, `unreachable`, an access out of bounds, an `exit`.
     Trap,
-    /// The guest's stack is used up (`limits.wasm-stack`, for the whole runtime).
+    /// The guest's stack is used up (`engine.wasm-stack`, for the whole runtime).
     StackOverflow,
     /// The guest burnt the fuel of one call (`limits.fuel`).
     OutOfFuel,

@@ -101,6 +101,8 @@ pub(crate) struct FilterEntry {
 pub(crate) enum Verdict {
     Accept,
     Refuse,
+    /// It has failed too often to be asked, and nothing goes on without it.
+    Tripped,
     /// The fault decides as `on-fault` says; `tripped` once, when it was one too many.
     Fault {
         accept: bool,
@@ -128,7 +130,7 @@ impl FilterEntry {
     pub(crate) async fn judge(&self, event: &Event) -> Verdict {
         let pass = self.options.on_fault == OnFault::Pass;
         if self.tripped.load(Ordering::Relaxed) {
-            return if pass { Verdict::Accept } else { Verdict::Refuse };
+            return if pass { Verdict::Accept } else { Verdict::Tripped };
         }
         match self.ask(event).await {
             Ok(true) => Verdict::Accept,

@@ -6,6 +6,7 @@ mod error;
 mod fan_out;
 pub(crate) mod filter;
 mod inflight;
+mod log_rate;
 mod queue;
 mod stats;
 mod table;
@@ -34,6 +35,7 @@ use crate::pattern::Pattern;
 use endpoint::{Endpoint, EndpointId};
 use filter::{FilterEntry, Verdict};
 use inflight::Inflight;
+use log_rate::LogRate;
 use stats::Counters;
 use table::{Table, Targets};
 
@@ -63,6 +65,7 @@ pub(crate) struct Bus {
     counters: Counters,
     next_id: AtomicU64,
     closed: AtomicBool,
+    letters_told: LogRate,
     /// Cancelled when a drain has run out of time: retries that still wait then give up.
     ended: CancellationToken,
     tokio: TokioHandle,
@@ -90,6 +93,7 @@ impl Bus {
             counters: Counters::default(),
             next_id: AtomicU64::new(1),
             closed: AtomicBool::new(false),
+            letters_told: LogRate::default(),
             ended: CancellationToken::new(),
             tokio,
         })
@@ -273,21 +277,23 @@ impl Bus {
     async fn refusing_filter(self: &Arc<Self>, event: &Event) -> Option<Arc<FilterEntry>> {
         let filters = self.filters.load_full();
         for entry in filters.iter() {
-            let accepted = match entry.judge(event).await {
-                Verdict::Accept => true,
+            let by_a_fault = match entry.judge(event).await {
+                Verdict::Accept => continue,
                 Verdict::Refuse => false,
+                Verdict::Tripped => true,
                 Verdict::Fault { accept, fault, tripped } => {
                     tracing::warn!(filter = %entry.name, event = event.id(), %fault, "a filter failed");
                     if tripped {
                         self.report_tripped(entry, &fault).await;
                     }
-                    accept
+                    if accept {
+                        continue;
+                    }
+                    true
                 }
             };
-            if !accepted {
-                self.counters.filtered();
-                return Some(entry.clone());
-            }
+            self.counters.filtered(by_a_fault);
+            return Some(entry.clone());
         }
         None
     }
@@ -332,7 +338,12 @@ impl Bus {
         let last = std::time::SystemTime::now();
         let name = handler.map(|endpoint| endpoint.name().clone());
         let shown = name.as_ref().map(ToString::to_string);
-        tracing::warn!(event = event.id(), "type" = event.event_type(), handler = shown, %reason, error, "dead letter");
+        let event_type = event.event_type();
+        if self.letters_told.is_due() {
+            tracing::warn!(event = event.id(), "type" = event_type, handler = shown, %reason, attempts, error, "dead letter");
+        } else {
+            tracing::debug!(event = event.id(), "type" = event_type, handler = shown, %reason, attempts, error, "dead letter");
+        }
         self.dead_letters.put(DeadLetter {
             id: DeadLetterId(0),
             event,

@@ -12,6 +12,8 @@ pub struct BusStats {
     pub unmatched: u64,
     /// Events that a filter did not let through.
     pub filtered: u64,
+    /// Of these, the ones that were refused because the filter failed, or had failed too often to be asked.
+    pub filter_faults: u64,
     /// Of the published ones, those that came from handlers.
     pub from_handlers: u64,
     /// Refusals by a queue (full, or its plugin away), one for each handler that did not get the event.
@@ -29,6 +31,7 @@ pub(crate) struct Counters {
     published: AtomicU64,
     unmatched: AtomicU64,
     filtered: AtomicU64,
+    filter_faults: AtomicU64,
     from_handlers: AtomicU64,
     refused: AtomicU64,
     retries: AtomicU64,
@@ -44,8 +47,11 @@ impl Counters {
         }
     }
 
-    pub(crate) fn filtered(&self) {
+    pub(crate) fn filtered(&self, by_a_fault: bool) {
         self.filtered.fetch_add(1, Ordering::Relaxed);
+        if by_a_fault {
+            self.filter_faults.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn handler_published(&self) {
@@ -77,6 +83,7 @@ impl Counters {
             published: read(&self.published),
             unmatched: read(&self.unmatched),
             filtered: read(&self.filtered),
+            filter_faults: read(&self.filter_faults),
             from_handlers: read(&self.from_handlers),
             refused: read(&self.refused),
             retries: read(&self.retries),

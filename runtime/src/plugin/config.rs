@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 /// What stands where a secret would be shown.
 pub const REDACTED: &str = "[redacted]";
 
+/// A shorter text is not looked for in what a plugin says.
+const SHORTEST_SECRET: usize = 4;
+
 /// The largest table, as JSON, that a plugin may be given.
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -74,6 +77,18 @@ impl PluginConfig {
         })
     }
 
+    /// What must not be shown wherever the plugin says it: the texts and longer numbers of its secrets. Shorter ones are
+    /// left out, since they would hide every other word.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let mut secrets = Vec::new();
+        let secret = self.values.values().filter(|setting| setting.secret);
+        secret.for_each(|setting| collect_texts(&setting.value, &mut secrets));
+        secrets.retain(|text| text.len() >= SHORTEST_SECRET);
+        // A secret that contains another goes first, or its rest would stay.
+        secrets.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        secrets
+    }
+
     /// The whole table, for the plugin.
     pub(crate) fn to_json(&self) -> Result<String, String> {
         let json = self.table(|setting| setting.value.clone()).to_string();
@@ -110,5 +125,15 @@ impl PluginConfig {
 impl std::fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PluginConfig({})", self.shown())
+    }
+}
+
+fn collect_texts(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text.clone()),
+        Value::Number(number) => texts.push(number.to_string()),
+        Value::Array(values) => values.iter().for_each(|value| collect_texts(value, texts)),
+        Value::Object(table) => table.values().for_each(|value| collect_texts(value, texts)),
+        Value::Null | Value::Bool(_) => {}
     }
 }

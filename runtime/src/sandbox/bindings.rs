@@ -57,14 +57,14 @@ pub(super) fn lift_draft(draft: bus::Draft) -> Draft {
         .fold(lifted, |lifted, (name, value)| lifted.with_metadata(name, value))
 }
 
-/// What the guest said of its failure.
-pub(super) fn lift_failure(failure: handler::Failure) -> Fault {
+/// What the guest said of its failure; `shown` takes out what must not be shown.
+pub(super) fn lift_failure(failure: handler::Failure, shown: impl Fn(String) -> String) -> Fault {
     match failure {
         handler::Failure::Retry((message, after)) => {
             let after = after.map(|ms| Duration::from_millis(u64::from(ms)));
-            Fault::new(Class::Retry, cut(message)).with_retry_after(after)
+            Fault::new(Class::Retry, cut(shown(message))).with_retry_after(after)
         }
-        handler::Failure::Reject(message) => Fault::new(Class::Rejected, cut(message)),
+        handler::Failure::Reject(message) => Fault::new(Class::Rejected, cut(shown(message))),
     }
 }
 

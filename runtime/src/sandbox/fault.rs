@@ -19,13 +19,15 @@ pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
         Some(panic) => format!("{name} {what} ({panic})"),
         None => format!("{name} {what}"),
     };
-    Fault::new(class, cut(message)).with_backtrace(backtrace(error))
+    Fault::new(class, cut(state.shown(message))).with_backtrace(backtrace(error))
 }
 
 fn class_of(error: &Error, state: &HostState) -> (Class, String) {
     let limits = state.limits();
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return (Class::Trap, format!("called exit({})", exit.0));
+        // WASI 0.2 carries no other code than whether it is a success.
+        let how = if exit.0 == 0 { "successful" } else { "failing" };
+        return (Class::Trap, format!("called exit with a {how} status"));
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return (

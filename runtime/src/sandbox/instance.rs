@@ -102,7 +102,8 @@ impl Instance {
         match settle(&mut self.store, answer)? {
             Ok(()) => Ok(self.done(())),
             Err(text) => {
-                let message = format!("start of {} failed: {}", made_of.name, cut(text));
+                let said = cut(self.store.data().shown(text));
+                let message = format!("start of {} failed: {said}", made_of.name);
                 Err(Fault::new(Class::Unavailable, message).into())
             }
         }
@@ -123,7 +124,7 @@ impl Instance {
         let made_of = self.arm(Phase::Health, None, deadline)?;
         let _running = made_of.engines.enter();
         let answer = bounded(deadline, guest.call_health(&mut self.store)).await;
-        let health = settle(&mut self.store, answer)?.map_err(cut);
+        let health = settle(&mut self.store, answer)?.map_err(|text| cut(self.store.data().shown(text)));
         Ok(self.done(health))
     }
 
@@ -154,7 +155,8 @@ impl Instance {
             guest.call_handle(&mut self.store, handler, lower(&event), told),
         )
         .await;
-        let verdict = settle(&mut self.store, answer)?.map_err(lift_failure);
+        let verdict = settle(&mut self.store, answer)?;
+        let verdict = verdict.map_err(|failure| lift_failure(failure, |text| self.store.data().shown(text)));
         Ok(self.done(verdict))
     }
 

@@ -1,15 +1,20 @@
 //! What a guest says: its log, stdout and stderr, within a quota and safe to print.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::plugin::REDACTED;
 
 /// The longest line that is kept; the rest of a longer one is dropped.
 const MAX_LINE: usize = 8 * 1024;
@@ -87,13 +92,20 @@ pub(crate) struct GuestLog {
     sink: Arc<dyn LogSink>,
     bytes_per_second: u64,
     bucket: Mutex<Bucket>,
+    /// What the plugin was told in confidence, the longest first.
+    secrets: ArcSwap<Vec<String>>,
 }
 
 struct Bucket {
     bytes: u64,
     filled: Instant,
     dropped: u64,
+    /// When the log last said that lines were dropped: once a second at most, or that itself would be a flood.
+    told: Option<Instant>,
 }
+
+/// How long after one notice of dropped lines the next may come.
+const NOTICES: Duration = Duration::from_secs(1);
 
 impl GuestLog {
     pub(crate) fn new(plugin: Arc<str>, sink: Arc<dyn LogSink>, bytes_per_second: u64) -> Arc<Self> {
@@ -102,23 +114,47 @@ impl GuestLog {
             bytes,
             filled: Instant::now(),
             dropped: 0,
+            told: None,
         });
         Arc::new(Self {
             plugin,
             sink,
             bytes_per_second,
             bucket,
+            secrets: ArcSwap::default(),
         })
+    }
+
+    /// L4: adds to what is not shown when the plugin says it. Nothing is ever taken out: instances with an older config
+    /// may still be there.
+    pub(crate) fn hide(&self, secrets: Vec<String>) {
+        let mut all = Vec::clone(&self.secrets.load());
+        all.extend(secrets);
+        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        all.dedup();
+        self.secrets.store(Arc::new(all));
+    }
+
+    /// What the plugin says, without its secrets.
+    pub(crate) fn without_secrets<'a>(&self, said: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
+        let mut said = said.into();
+        for secret in self.secrets.load().iter() {
+            if said.contains(secret.as_str()) {
+                said = Cow::Owned(said.replace(secret.as_str(), REDACTED));
+            }
+        }
+        said
     }
 
     /// Writes one line, or counts it as dropped.
     pub(crate) fn line(&self, level: LogLevel, context: &str, message: &str) {
-        let (context, message) = (printable(context, MAX_CONTEXT), printable(message, MAX_LINE));
+        let message = self.without_secrets(message);
+        let (context, message) = (printable(context, MAX_CONTEXT), printable(&message, MAX_LINE));
         let Some(dropped) = self.take((context.len() + message.len()) as u64 + 1) else {
             return;
         };
         if dropped > 0 {
-            let message = format!("{dropped} lines of this plugin were dropped (plugin.limits.log-bytes)");
+            let message = format!("lines of this plugin that were dropped: {dropped} (plugin.limits.log-bytes)");
             self.emit(LogLevel::Warn, "palisade", &message);
         }
         self.emit(level, &context, &message);
@@ -133,7 +169,7 @@ impl GuestLog {
         });
     }
 
-    /// Pays for a line; `None` when there is no budget, else how many lines were dropped before it.
+    /// Pays for a line; `None` when there is no budget, else how many dropped lines are to be told of before it.
     fn take(&self, cost: u64) -> Option<u64> {
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = bucket.filled.elapsed();
@@ -153,6 +189,10 @@ impl GuestLog {
             return None;
         }
         bucket.bytes -= cost;
+        if bucket.dropped == 0 || bucket.told.is_some_and(|told| told.elapsed() < NOTICES) {
+            return Some(0);
+        }
+        bucket.told = Some(Instant::now());
         Some(std::mem::take(&mut bucket.dropped))
     }
 }
@@ -364,7 +404,7 @@ mod tests {
             lines
                 .first()
                 .unwrap()
-                .starts_with("96 lines of this plugin were dropped")
+                .ends_with("were dropped: 96 (plugin.limits.log-bytes)")
         );
         assert_eq!(lines.get(1).unwrap(), "back");
     }

@@ -105,6 +105,11 @@ impl HostState {
         self.limiter.denied()
     }
 
+    /// What the guest says, without the secrets of its config.
+    pub(super) fn shown(&self, said: String) -> String {
+        self.blueprint.log.without_secrets(said).into_owned()
+    }
+
     /// What the guest wrote to stderr last.
     pub(super) fn stderr_tail(&self) -> String {
         self.stderr.take_tail()

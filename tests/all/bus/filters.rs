@@ -264,3 +264,29 @@ async fn b8_b9_filters_are_changed_from_inside_a_handler() {
     assert!(passes(&runtime).await);
     assert!(!passes(&runtime).await);
 }
+
+/// B5, B8: what is refused because a filter failed is counted apart from what it refused.
+#[tokio::test(start_paused = true)]
+async fn b5_b8_faults_of_a_filter_are_counted_apart_from_its_verdicts() {
+    let runtime = runtime();
+    let judge = |event: &palisade::Event| match event.event_type() {
+        "bad" => panic!("this filter fails"),
+        other => other == "good",
+    };
+    runtime.add_filter("judge", palisade::FilterOptions::default(), judge);
+    for (event_type, filtered, faults) in [("good", 0, 0), ("refused", 1, 0), ("bad", 2, 1), ("bad", 3, 2)] {
+        runtime.publish(plain(event_type)).await.expect("published");
+        let stats = runtime.stats();
+        assert_eq!(
+            (stats.filtered, stats.filter_faults),
+            (filtered, faults),
+            "{event_type}"
+        );
+    }
+    for _ in 0..4 {
+        runtime.publish(plain("bad")).await.expect("published");
+    }
+    // Now it is not asked any more, and nothing goes on.
+    runtime.publish(plain("good")).await.expect("published");
+    assert_eq!((runtime.stats().filtered, runtime.stats().filter_faults), (8, 7));
+}

@@ -257,3 +257,29 @@ async fn l4_no_event_is_refused_while_a_filters_config_changes() {
     }
     assert_eq!(runtime.stats().filtered, 0);
 }
+
+/// L4: a plugin that repeats a secret in its error, its panic or its log does not get it shown, nor published.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l4_a_plugin_that_repeats_a_secret_does_not_get_it_shown() {
+    let runtime = runtime();
+    let seen = Seen::subscribe(&runtime, "plugin.error", "errors");
+    let config = PluginConfig::default().with_secret("file", "/hunter2-geheim");
+    let refused = runtime
+        .launch(vec![spec("audit-logger").config(config)])
+        .await
+        .expect_err("there is no such directory");
+    let told = seen.wait_for(1).await.remove(0).to_json();
+    for said in [refused.to_string(), told] {
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(said.contains(REDACTED), "{said}");
+    }
+    let mut keen = hostile();
+    keen.config = PluginConfig::default().with_secret("in-start", "nothing");
+    let runtime = runtime_with([keen]).await;
+    let report = runtime
+        .publish(event("hostile.panic", json!("nothing")))
+        .await
+        .expect("published");
+    let message = report.of("hostile/sin").expect("hostile got it").message().to_owned();
+    assert!(message.contains(REDACTED) && !message.contains("nothing"), "{message}");
+}

@@ -75,7 +75,7 @@ async fn s1_h20_log_bytes_violated() {
         beside.obeys("hostile.flood-log", json!(1)).await;
         let after = lines.take();
         let dropped = format!(
-            "{} lines of this plugin were dropped (plugin.limits.log-bytes)",
+            "lines of this plugin that were dropped: {} (plugin.limits.log-bytes)",
             10_000 - kept.len()
         );
         assert_eq!(

@@ -45,9 +45,15 @@ fn check_object(text: &str) -> Result<(), EventError> {
         Some(b'{') => return Ok(()),
         Some(b'[') => return Err(EventError::Batch),
         None => "empty",
-        Some(first) => kind_of(first),
+        Some(first) if is_json(text) => kind_of(first),
+        Some(_) => "not JSON",
     };
     Err(EventError::NotAnObject { found })
+}
+
+/// Only asked of what is no event anyway.
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// What a JSON value is, by its first byte.
