@@ -31,8 +31,8 @@ pub struct Limits {
     pub handles: usize,
     /// How many random bytes it may ask for at a time: 64 KiB. Ends: `host-limit`.
     pub random_bytes: u64,
-    /// How many bytes of log, stdout and stderr it may write a second, with as much again as a burst: 64 KiB. What is
-    /// beyond is dropped and counted in the log.
+    /// How many bytes of log, stdout and stderr it may write a second, with as much again as a burst: 64 KiB; a line counts
+    /// for 64 more than it has. What is beyond is dropped and counted in the log.
     pub log_bytes: u64,
     /// How many events one call may publish: 64. The guest is told `over-limit`.
     pub publish_events: u32,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle as TokioHandle;
+use tokio::time::Instant;
 
 use crate::builder::RuntimeBuilder;
 use crate::bus::{
@@ -32,6 +33,9 @@ pub struct Runtime {
     inner: Arc<Inner>,
 }
 
+/// How long all plugins' `stop` together may take at least, when the drain has used up the limit.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A runtime that may be gone: what a handler keeps that needs the runtime. One that kept a [`Runtime`] would keep itself
 /// alive by it, since the runtime keeps its handlers.
 #[derive(Clone)]
@@ -43,6 +47,13 @@ impl WeakRuntime {
     /// The runtime, unless its last clone was dropped.
     pub fn upgrade(&self) -> Option<Runtime> {
         self.inner.upgrade().map(|inner| Runtime { inner })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Workers and retries hold the bus: without this they would go on without a runtime.
+        self.bus.abandon();
     }
 }
 
@@ -366,7 +377,7 @@ impl Runtime {
     }
 
     /// Ends the runtime in order: takes no more events, publishes `system.shutdown`, finishes what is queued until the
-    /// limit, then stops the plugins. What could not be finished is counted and logged.
+    /// limit, then stops the plugins, for which there is at least a second. What could not be finished is counted and logged.
     pub async fn shutdown(&self, limit: Duration) -> Drained {
         let deadline = deadline(limit);
         self.inner.bus.close();
@@ -375,7 +386,9 @@ impl Runtime {
             .publish_host(types::SYSTEM_SHUTDOWN, &serde_json::json!({}), None)
             .await;
         let mut abandoned = self.inner.bus.drain(deadline).await;
-        self.inner.manager.shut_down().await;
+        // However long the drain took, the plugins are told that it ends.
+        let last = deadline.max(Instant::now() + LAST_WORDS);
+        self.inner.manager.shut_down(last).await;
         // What plugins published in `stop`, to native handlers and to those that stopped later.
         abandoned += self.inner.bus.drain(deadline).await;
         Drained { abandoned }

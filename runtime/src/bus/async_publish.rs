@@ -1,9 +1,11 @@
 //! `publish_async` and what follows it: queues, their workers, retries, what handlers publish, the drain.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -13,7 +15,7 @@ use super::{Bus, PublishError, fan_out};
 use crate::clock;
 use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::event::{Event, EventTime};
-use crate::handler::{Delivery, Fault, Origin};
+use crate::handler::{Delivery, Fault, Origin, panic_message};
 use crate::outcome::{Class, Receipt, Refusal};
 
 /// What host events have as their source.
@@ -139,6 +141,18 @@ impl Bus {
         }
     }
 
+    /// The same, on a task of its own where filters have a say: they may take longer than the publisher waits, and what was
+    /// published is not to be lost when it goes away.
+    pub(super) async fn release_by(self: &Arc<Self>, outbox: Vec<Event>, deadline: Instant) {
+        if outbox.is_empty() || self.filters.load().is_empty() {
+            return self.release(outbox).await;
+        }
+        let bus = self.clone();
+        let released = self.tokio.spawn(async move { bus.release_from_plugin(outbox).await });
+        // It goes on by itself if the time is up.
+        let _ = timeout_at(deadline, released).await;
+    }
+
     /// What a plugin published in `start` or `stop`.
     pub(crate) async fn release_from_plugin(self: &Arc<Self>, outbox: Vec<Event>) {
         let _pending = self.inflight.begin();
@@ -231,7 +245,13 @@ impl Bus {
             while let Some(entry) = endpoint.queue.next() {
                 tokio::select! {
                     biased;
-                    () = bus.work(&endpoint, entry) => {}
+                    ended = AssertUnwindSafe(bus.work(&endpoint, entry)).catch_unwind() => {
+                        if let Err(panic) = ended {
+                            // Handlers are caught elsewhere; this is a store of dead letters. The queue goes on.
+                            let panic = panic_message(&*panic);
+                            tracing::error!(handler = %endpoint.name(), panic, "a delivery ended in a panic of the host");
+                        }
+                    }
                     // D7: what still runs then is dropped, which is held against nobody.
                     () = bus.ended.cancelled() => return,
                 }
@@ -356,21 +376,27 @@ impl Bus {
     /// since the last drain included.
     pub(crate) async fn drain(&self, deadline: Instant) -> usize {
         if timeout_at(deadline, self.inflight.quiet()).await.is_err() {
-            self.counters.abandoned(self.inflight.give_up());
-            self.ended.cancel();
-            let endpoints: Vec<_> = self
-                .registry()
-                .endpoints
-                .values()
-                .map(|(endpoint, _)| endpoint.clone())
-                .collect();
-            for endpoint in endpoints {
-                for entry in endpoint.queue.close() {
-                    tracing::warn!(event = entry.event.id(), handler = %endpoint.name(), "not delivered: the drain ended");
-                }
-            }
+            self.abandon();
         }
         self.counters.abandoned_unreported()
+    }
+
+    /// Gives up on all that is left: nothing is delivered from here on.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        self.counters.abandoned(self.inflight.give_up());
+        self.ended.cancel();
+        let endpoints = self.registry().all_endpoints();
+        for endpoint in endpoints {
+            for entry in endpoint
+                .queue
+                .close()
+                .into_iter()
+                .filter(|entry| entry.origin != Origin::Host)
+            {
+                tracing::warn!(event = entry.event.id(), handler = %endpoint.name(), "not delivered: the runtime is ending");
+            }
+        }
     }
 
     fn full_message(&self, endpoint: &Endpoint) -> String {

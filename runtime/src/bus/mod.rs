@@ -14,7 +14,7 @@ mod trie;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle as TokioHandle;
@@ -77,6 +77,9 @@ struct Registry {
     endpoints: HashMap<HandlerName, (Arc<Endpoint>, usize)>,
     subscriptions: HashMap<SubscriptionId, (Pattern, HandlerName)>,
     ids: HashMap<(Pattern, HandlerName), SubscriptionId>,
+    /// Endpoints without a subscription whose queue may still be at work: one that is subscribed again goes on with it, or a
+    /// handler could have as many queues as it likes.
+    retired: HashMap<HandlerName, Weak<Endpoint>>,
 }
 
 impl Bus {
@@ -108,7 +111,7 @@ impl Bus {
         options: &SubscribeOptions,
     ) -> Result<Vec<SubscriptionId>, SubscribeError> {
         let mut registry = self.registry();
-        let known = registry.endpoints.get(name).map(|(endpoint, _)| endpoint.clone());
+        let known = registry.known(name, handler);
         if known.as_ref().is_some_and(|endpoint| !endpoint.is(handler)) {
             return Err(SubscribeError::NameTaken {
                 handler: name.to_string(),
@@ -241,7 +244,7 @@ impl Bus {
             };
             let (outcome, outbox) = endpoint.attempt(delivery, started).await;
             // Here and not when all are done: what one published does not wait for the others.
-            self.release(outbox).await;
+            self.release_by(outbox, end).await;
             outcome
         };
         let outcomes = match targets {
@@ -394,6 +397,24 @@ impl Bus {
 }
 
 impl Registry {
+    /// The endpoint of this name, be it in use, or retired with the same handler.
+    fn known(&self, name: &HandlerName, handler: &Arc<dyn Handler>) -> Option<Arc<Endpoint>> {
+        let in_use = self.endpoints.get(name).map(|(endpoint, _)| endpoint.clone());
+        let retired = || {
+            self.retired
+                .get(name)
+                .and_then(Weak::upgrade)
+                .filter(|endpoint| endpoint.is(handler))
+        };
+        in_use.or_else(retired)
+    }
+
+    /// Every endpoint whose queue may hold something.
+    fn all_endpoints(&self) -> Vec<Arc<Endpoint>> {
+        let in_use = self.endpoints.values().map(|(endpoint, _)| endpoint.clone());
+        in_use.chain(self.retired.values().filter_map(Weak::upgrade)).collect()
+    }
+
     fn check_new(&self, patterns: &[Pattern], name: &HandlerName) -> Result<(), SubscribeError> {
         if patterns.is_empty() {
             return Err(SubscribeError::NoPattern {
@@ -427,8 +448,11 @@ impl Registry {
         let (endpoint, patterns) = self.endpoints.get_mut(&name)?;
         *patterns -= 1;
         let endpoint_id = endpoint.id();
-        if *patterns == 0 {
-            self.endpoints.remove(&name);
+        if *patterns == 0
+            && let Some((endpoint, _)) = self.endpoints.remove(&name)
+        {
+            self.retired.retain(|_, endpoint| endpoint.strong_count() > 0);
+            self.retired.insert(name, Arc::downgrade(&endpoint));
         }
         Some((pattern, endpoint_id))
     }

@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::document::Document;
 use super::error::ConfigProblem;
 use super::value::{EnvName, GuestPath, HostPath, Parsed, PatternText, Value};
+use crate::event::is_reserved;
 use crate::plugin::{FsGrant, FsMode, Grants};
 
 /// What a plugin may be granted.
@@ -16,7 +17,7 @@ use crate::plugin::{FsGrant, FsMode, Grants};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct GrantsTable {
     #[serde(default)]
-    publish: Vec<PatternText>,
+    publish: Vec<Spanned<PatternText>>,
     #[serde(default)]
     subscribe: Vec<PatternText>,
     #[serde(default)]
@@ -71,6 +72,7 @@ pub(super) struct Found<'a> {
 impl GrantsTable {
     /// `owner` is `plugin` or `filter`.
     pub(super) fn grants(&self, owner: &str, document: &Document, found: Found<'_>) -> Grants {
+        found.problems.extend(self.reserved(owner, document));
         let mut guests = BTreeSet::new();
         for fs in &self.fs {
             let (host, guest) = (document.path(&fs.host.get_ref().get().0), fs.guest.get_ref().get());
@@ -87,11 +89,28 @@ impl GrantsTable {
             }
         }
         Grants {
-            publish: self.publish.iter().map(Value::get).collect(),
+            publish: self.publish.iter().map(|pattern| pattern.get_ref().get()).collect(),
             subscribe: self.subscribe.iter().map(Value::get).collect(),
             env: self.env.iter().map(|name| name.get().0).collect(),
             fs: self.fs.iter().map(|fs| fs.grant(document)).collect(),
         }
+    }
+
+    /// Publish grants for nothing but types of the host's, which no grant gives. `>` and `*.x` name other types as well.
+    fn reserved(&self, owner: &str, document: &Document) -> Vec<ConfigProblem> {
+        let key = format!("{owner}.grants.publish");
+        let reserved = self
+            .publish
+            .iter()
+            .filter(|pattern| is_reserved(pattern.get_ref().get().as_str()));
+        let problem = |pattern: &Spanned<PatternText>| {
+            let message = format!(
+                "`{}` can't be granted: host events are published by the host only",
+                pattern.get_ref().get()
+            );
+            document.problem(&pattern.span(), key.clone(), message)
+        };
+        reserved.map(problem).collect()
     }
 }
 

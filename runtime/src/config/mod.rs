@@ -93,7 +93,14 @@ impl Config {
     /// With each that is missing or no directory.
     pub fn check_directories(&self) -> Result<(), ConfigError> {
         let missing = self.directories.iter().filter(|(directory, _)| !directory.is_dir());
-        error::all_or(missing.map(|(_, problem)| problem.clone()).collect(), ())
+        let problem = |(path, missing): &(PathBuf, ConfigProblem)| {
+            let mut problem = missing.clone();
+            if path.exists() {
+                problem.message = format!("{} is a file, not a directory; grant the one it is in", path.display());
+            }
+            problem
+        };
+        error::all_or(missing.map(problem).collect(), ())
     }
 }
 

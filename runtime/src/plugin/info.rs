@@ -71,11 +71,18 @@ pub struct Inspection {
 
 const MAX_NAME: usize = 64;
 const MAX_HANDLERS: usize = 64;
+const MAX_DEPENDENCIES: usize = 64;
 
 impl PluginInfo {
     /// Checks what a guest says: it may say anything.
     pub(crate) fn check(&self, kind: PluginKind, limits: &Limits) -> Result<(), String> {
         check_name("plugin", &self.name)?;
+        if self.dependencies.len() > MAX_DEPENDENCIES {
+            let count = self.dependencies.len();
+            return Err(format!(
+                "it describes {count} dependencies; {MAX_DEPENDENCIES} are the most"
+            ));
+        }
         for dependency in &self.dependencies {
             check_name("dependency", dependency)?;
         }

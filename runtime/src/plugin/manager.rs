@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use crate::bus::Bus;
 use crate::event::types;
@@ -237,13 +238,13 @@ impl Manager {
             return Err(wrong_state(name, state, "stopped"));
         }
         self.check_dependents(name)?;
-        self.stop_instances(&plugin).await;
+        self.stop_instances(&plugin, None).await;
         Ok(())
     }
 
-    async fn stop_instances(&self, plugin: &Arc<Plugin>) {
+    async fn stop_instances(&self, plugin: &Arc<Plugin>, last: Option<Instant>) {
         self.lock().started.retain(|other| other != plugin.name());
-        let outbox = plugin.close().await;
+        let outbox = plugin.close(last).await;
         plugin.set_state(PluginState::Stopped, None);
         self.bus.release_from_plugin(outbox).await;
         self.tell(types::PLUGIN_STOPPED, plugin, None).await;
@@ -273,7 +274,7 @@ impl Manager {
         self.check_known(&plugin)?;
         if plugin.state() == PluginState::Started {
             self.check_dependents(name)?;
-            self.stop_instances(&plugin).await;
+            self.stop_instances(&plugin, None).await;
         }
         plugin.leave_bus();
         self.lock().by_name.remove(name);
@@ -326,24 +327,28 @@ impl Manager {
         plugins.iter().map(|plugin| plugin.status()).collect()
     }
 
-    /// Stops all plugins, those that depend on others first. None starts from here on.
-    pub(crate) async fn shut_down(&self) {
+    /// Stops all plugins, those that depend on others first, and has done so by `last`. None starts from here on.
+    pub(crate) async fn shut_down(&self, last: Instant) {
         self.closed.store(true, Ordering::SeqCst);
         let plugins: Vec<_> = self.lock().by_name.values().cloned().collect();
         for plugin in plugins {
             // A start that had begun comes to its end first, so that none is missed below.
-            drop(plugin.changing.lock().await);
+            drop(timeout_at(last, plugin.changing.lock()).await);
         }
-        loop {
-            let Some(name) = self.lock().started.last().cloned() else {
-                return;
+        while let Some(name) = self.take_last_started() {
+            let Ok(plugin) = self.get(&name) else { continue };
+            let Ok(_changing) = timeout_at(last, plugin.changing.lock()).await else {
+                tracing::warn!(plugin = %name, "its life is changing still, so it is not stopped in order");
+                continue;
             };
-            let Ok(plugin) = self.get(&name) else { return };
-            let _changing = plugin.changing.lock().await;
             if plugin.state() == PluginState::Started {
-                self.stop_instances(&plugin).await;
+                self.stop_instances(&plugin, Some(last)).await;
             }
         }
+    }
+
+    fn take_last_started(&self) -> Option<Arc<str>> {
+        self.lock().started.pop()
     }
 
     async fn tell(&self, event_type: &str, plugin: &Plugin, fault: Option<&Fault>) {

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::time::Instant;
+
 use crate::bus::{Bus, FilterId, SubscribeError, SubscribeOptions};
 use crate::event::Event;
 use crate::handler::{Fault, Handler};
@@ -151,23 +153,27 @@ impl Plugin {
     /// Starts instances with another config beside the ones at work, and lets events go to them; then stops the others.
     /// Returns what both published; on an error the ones at work go on.
     pub(crate) async fn replace(&self, blueprint: Arc<Blueprint>) -> Result<Vec<Event>, Fault> {
-        let instances = Pool::instantiate(&blueprint).await?;
-        let (pool, mut outbox) = Pool::open(blueprint, instances).await?;
+        let before = self.lock().dynamic.clone();
+        let started = async {
+            let instances = Pool::instantiate(&blueprint).await?;
+            Pool::open(blueprint.clone(), instances).await
+        };
+        let (pool, mut outbox) = started.await.inspect_err(|_| self.forget_dynamic_but(&before))?;
         if let Some(before) = self.serving.open(pool) {
-            outbox.extend(self.end(&before).await);
+            outbox.extend(self.end(&before, None).await);
         }
         Ok(outbox)
     }
 
     /// L3: lets no event in any more, waits for the calls that run, and calls `stop`. Returns what that published.
-    pub(crate) async fn close(&self) -> Vec<Event> {
+    pub(crate) async fn close(&self, last: Option<Instant>) -> Vec<Event> {
         let filter = self.lock().filter.take();
         if let Some(id) = filter {
             // It is in the chain for as long as its id is here.
             let _ = self.bus.remove_filter(id);
         }
         let outbox = match self.serving.close(format!("{} is stopped", self.name())) {
-            Some(pool) => self.end(&pool).await,
+            Some(pool) => self.end(&pool, last).await,
             None => Vec::new(),
         };
         // Only now: a call that was running may have subscribed until its end.
@@ -175,8 +181,8 @@ impl Plugin {
         outbox
     }
 
-    async fn end(&self, pool: &Pool) -> Vec<Event> {
-        let (outbox, fault) = pool.close().await;
+    async fn end(&self, pool: &Pool, last: Option<Instant>) -> Vec<Event> {
+        let (outbox, fault) = pool.close(last).await;
         if let Some(fault) = fault {
             tracing::warn!(plugin = %self.name(), %fault, "stop failed");
         }
@@ -240,9 +246,15 @@ impl Plugin {
         Ok(())
     }
 
+    /// Ends what the guest subscribed itself.
     fn forget_dynamic(&self) {
-        let dynamic = std::mem::take(&mut self.lock().dynamic);
-        for (pattern, handler) in dynamic {
+        self.forget_dynamic_but(&[]);
+    }
+
+    /// The same, for what was not there before.
+    fn forget_dynamic_but(&self, kept: &[(Pattern, usize)]) {
+        let dynamic = std::mem::replace(&mut self.lock().dynamic, kept.to_vec());
+        for (pattern, handler) in dynamic.into_iter().filter(|one| !kept.contains(one)) {
             if let Some((name, _, _)) = self.handlers.get(handler) {
                 // It may have unsubscribed meanwhile.
                 let _ = self.bus.unsubscribe_pattern(&pattern, name);
@@ -302,13 +314,13 @@ impl GuestSubscriptions for OwnSubscriptions {
         if declared + state.dynamic.len() >= limit {
             return Err(SubscriptionRefused::OverLimit(limit));
         }
-        // Declared patterns join the bus only once `start` has returned; they count as there already.
+        // Declared patterns join the bus only once the first `start` has returned; they count as there already.
         let is_declared = plugin
             .prepared
             .patterns
             .get(handler)
             .is_some_and(|patterns| patterns.contains(pattern));
-        if is_declared {
+        if is_declared && plugin.pool().is_none() {
             return Err(SubscriptionRefused::AlreadyExists);
         }
         match plugin

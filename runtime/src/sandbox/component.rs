@@ -13,6 +13,7 @@ use crate::sandbox::bindings::{bus, context, filter, handler, logging, plugin, t
 use crate::sandbox::error::ComponentError;
 use crate::sandbox::file::check_bytes;
 use crate::sandbox::interface::{Interface, check_version};
+use crate::sandbox::log::printable;
 use crate::sandbox::state::HostState;
 
 /// What memories are measured in.
@@ -81,13 +82,13 @@ impl Compiled {
         let digest = digest_of(bytes);
         // `from_binary`, not `new`: text must not be taken for a component (H34), nor an artifact be executed (H37).
         let component = Component::from_binary(engine, bytes)
-            .map_err(|error| ComponentError::Invalid(format!("{:#}", error.root_cause())))?;
+            .map_err(|error| ComponentError::Invalid(shown(&format!("{:#}", error.root_cause()))))?;
         let imports = check_imports(&component, engine, grants)?;
         let kind = world_of(&component, engine)?;
         check_resources(&component, limits)?;
         let pre = linker(engine)
             .and_then(|linker| linker.instantiate_pre(&component))
-            .map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
+            .map_err(|error| ComponentError::Unlinkable(shown(&format!("{error:#}"))))?;
         let exports = exports(&pre, kind).map_err(|error| ComponentError::WrongWorld(format!("{error:#}")))?;
         Ok(Self {
             pre,
@@ -119,13 +120,13 @@ fn check_imports(component: &Component, engine: &Engine, grants: &Grants) -> Res
         grants
             .allows(Ask::Import(name))
             .map_err(|why| ComponentError::NotGranted {
-                interface: name.to_owned(),
+                interface: shown(name),
                 why,
             })?;
         if !Interface::is_offered(name) {
-            return Err(ComponentError::UnknownImport(name.to_owned()));
+            return Err(ComponentError::UnknownImport(shown(name)));
         }
-        imports.push(name.to_owned());
+        imports.push(shown(name));
     }
     Ok(imports)
 }
@@ -136,7 +137,7 @@ fn world_of(component: &Component, engine: &Engine) -> Result<PluginKind, Compon
     for (name, item) in ty.exports(engine) {
         check_version(name)?;
         if matches!(item.ty, ComponentItem::ComponentInstance(_)) {
-            exported.push(name.to_owned());
+            exported.push(shown(name));
         }
     }
     let has = |interface| exported.iter().any(|name| Interface::is_ours(name, interface));
@@ -211,4 +212,9 @@ fn exports(pre: &InstancePre<HostState>, kind: PluginKind) -> wasmtime::Result<E
             filter: Arc::new(filter::GuestIndices::new(pre)?),
         },
     })
+}
+
+/// A name or text of the component's own, safe to show and not longer than is useful.
+fn shown(text: &str) -> String {
+    printable(text, 256)
 }

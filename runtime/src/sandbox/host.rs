@@ -65,10 +65,8 @@ impl HostState {
         allowed.map_err(|why| bus::PublishError::NotGranted(cut(why)))?;
         let limits = &self.blueprint.outbox;
         let source = &self.blueprint.name;
-        let published = self
-            .call
-            .outbox
-            .publish(draft, source, self.call.event.as_ref(), limits);
+        let cause = self.call.event.as_ref().or(self.call.cause.as_ref());
+        let published = self.call.outbox.publish(draft, source, cause, limits);
         published.map_err(|refused| match refused {
             PublishRefused::OverLimit { limit, .. } => bus::PublishError::OverLimit(limit),
             refused => bus::PublishError::Invalid(cut(refused.to_string())),

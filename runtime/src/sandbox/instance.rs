@@ -94,9 +94,13 @@ impl Instance {
     }
 
     /// Calls `start`; an error text of the guest's is a fault of class `unavailable`.
-    pub(super) async fn start(mut self, deadline: Instant) -> Result<Done<()>, Failed> {
+    ///
+    /// `cause` is the event that a fresh instance is made for, if it is: what `start` publishes comes of it, or a plugin
+    /// that publishes in `start` what it handles would go on for ever.
+    pub(super) async fn start(mut self, deadline: Instant, cause: Option<&Event>) -> Result<Done<()>, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Start, None, deadline)?;
+        self.store.data_mut().call.cause = cause.cloned();
         let _running = made_of.engines.enter();
         let answer = bounded(deadline, guest.call_start(&mut self.store, &made_of.config)).await;
         match settle(&mut self.store, answer)? {
@@ -186,7 +190,7 @@ impl Instance {
 
     fn done<T>(mut self, value: T) -> Done<T> {
         let call = &mut self.store.data_mut().call;
-        call.event = None;
+        (call.event, call.cause) = (None, None);
         let outbox = std::mem::take(&mut call.outbox).events;
         let fuel = fuel_used(&self.store);
         Done {
@@ -218,7 +222,7 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
     let call = &mut state.call;
     call.phase = phase;
     call.deadline = deadline;
-    call.event = event;
+    (call.event, call.cause) = (event, None);
     call.outbox = Outbox::default();
     Ok(())
 }

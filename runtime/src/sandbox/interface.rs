@@ -1,6 +1,7 @@
 //! Names of interfaces, and which versions of ours we offer.
 
 use crate::sandbox::error::ComponentError;
+use crate::sandbox::log::printable;
 
 /// The version of `palisade:plugin` that this host implements.
 pub const INTERFACE_VERSION: &str = "0.1.0";
@@ -42,8 +43,8 @@ pub(super) fn check_version(name: &str) -> Result<(), ComponentError> {
         return Ok(());
     }
     Err(ComponentError::Version {
-        interface: path.to_owned(),
-        wanted: version.unwrap_or("no version").to_owned(),
+        interface: printable(path, 256),
+        wanted: printable(version.unwrap_or("no version"), 64),
         offered: INTERFACE_VERSION,
     })
 }

@@ -104,6 +104,9 @@ struct Bucket {
     told: Option<Instant>,
 }
 
+/// What a line costs besides its text: the time, the level and the name that are written with it.
+const LINE_COST: u64 = 64;
+
 /// How long after one notice of dropped lines the next may come.
 const NOTICES: Duration = Duration::from_secs(1);
 
@@ -150,7 +153,7 @@ impl GuestLog {
     pub(crate) fn line(&self, level: LogLevel, context: &str, message: &str) {
         let message = self.without_secrets(message);
         let (context, message) = (printable(context, MAX_CONTEXT), printable(&message, MAX_LINE));
-        let Some(dropped) = self.take((context.len() + message.len()) as u64 + 1) else {
+        let Some(dropped) = self.take((context.len() + message.len()) as u64 + LINE_COST) else {
             return;
         };
         if dropped > 0 {
@@ -392,11 +395,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn s1_log_bytes_violated_drops_and_counts() {
         let sink = Arc::new(Lines::default());
-        let log = GuestLog::new("p".into(), sink.clone(), 10);
+        let log = GuestLog::new("p".into(), sink.clone(), 100);
         for _ in 0..100 {
             log.line(LogLevel::Info, "", "1234");
         }
-        assert_eq!(lines(&sink).len(), 4);
+        assert_eq!(lines(&sink).len(), 2);
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         log.line(LogLevel::Info, "", "back");
         let lines = lines(&sink);
@@ -404,7 +407,7 @@ mod tests {
             lines
                 .first()
                 .unwrap()
-                .ends_with("were dropped: 96 (plugin.limits.log-bytes)")
+                .ends_with("were dropped: 98 (plugin.limits.log-bytes)")
         );
         assert_eq!(lines.get(1).unwrap(), "back");
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
@@ -63,7 +64,7 @@ impl Pool {
         let (mut idle, mut outbox) = (Vec::new(), Vec::new());
         for instance in instances.0 {
             let done = instance
-                .start(deadline_of(&blueprint))
+                .start(deadline_of(&blueprint), None)
                 .await
                 .map_err(|failed| failed.fault)?;
             outbox.extend(done.outbox);
@@ -105,7 +106,7 @@ impl Pool {
         delivery: Delivery,
     ) -> Result<(Result<(), Fault>, Vec<Event>, Option<u64>), Failed> {
         let slot = self.slot(delivery.deadline).await?;
-        let (instance, mut outbox) = slot.instance(delivery.deadline).await?;
+        let (instance, mut outbox) = slot.instance(delivery.deadline, Some(&delivery.event)).await?;
         let Done {
             instance,
             value,
@@ -125,7 +126,7 @@ impl Pool {
         let verdict = async {
             let slot = self.slot(deadline).await?;
             // A filter has no bus to publish to, not even in `start`.
-            let (instance, _) = slot.instance(deadline).await?;
+            let (instance, _) = slot.instance(deadline, None).await?;
             let done = instance.accepts(event, deadline).await?;
             slot.give_back(done.instance);
             Ok(done.value)
@@ -144,7 +145,7 @@ impl Pool {
         };
         let deadline = deadline_of(&self.blueprint);
         let asked = async {
-            let (instance, _) = slot.instance(deadline).await?;
+            let (instance, _) = slot.instance(deadline, None).await?;
             let done = instance.health(deadline).await?;
             slot.give_back(done.instance);
             Ok(done.value)
@@ -158,13 +159,23 @@ impl Pool {
 
     /// Stops the plugin: no delivery begins from here on, those running are waited for (their deadlines end them), then
     /// `stop` is called in each instance. Returns what they published meanwhile, and the first fault.
-    pub(crate) async fn close(&self) -> (Vec<Event>, Option<Fault>) {
+    ///
+    /// All of it ends by `last` where that is given: what still runs then is left to its own deadline, and nothing of it is
+    /// used any more.
+    pub(crate) async fn close(&self, last: Option<Instant>) -> (Vec<Event>, Option<Fault>) {
         self.permits.close();
-        self.all_returned().await;
+        match last {
+            // Whether they came back or not: those that did are stopped, the others end by themselves.
+            Some(last) => drop(timeout_at(last, self.all_returned()).await),
+            None => self.all_returned().await,
+        }
         let instances = std::mem::take(&mut *self.idle());
+        let own = deadline_of(&self.blueprint);
+        let deadline = last.map_or(own, |last| own.min(last));
+        let stops = instances.into_iter().map(|instance| instance.stop(deadline));
         let (mut outbox, mut fault) = (Vec::new(), None);
-        for instance in instances {
-            match instance.stop(deadline_of(&self.blueprint)).await {
+        for stopped in join_all(stops).await {
+            match stopped {
                 Ok(done) => outbox.extend(done.outbox),
                 Err(failed) => fault = fault.or(Some(failed.fault)),
             }
@@ -226,12 +237,12 @@ struct Slot<'a> {
 
 impl Slot<'_> {
     /// An instance that waits, or a fresh one with what its `start` published.
-    async fn instance(&self, deadline: Instant) -> Result<(Instance, Vec<Event>), Failed> {
+    async fn instance(&self, deadline: Instant, cause: Option<&Event>) -> Result<(Instance, Vec<Event>), Failed> {
         let waiting = self.pool.idle().pop();
         if let Some(instance) = waiting {
             return Ok((instance, Vec::new()));
         }
-        let done = fresh(&self.pool.blueprint, deadline).await?;
+        let done = fresh(&self.pool.blueprint, deadline, cause).await?;
         Ok((done.instance, done.outbox))
     }
 
@@ -253,8 +264,8 @@ impl Drop for Slot<'_> {
 }
 
 /// A new instance, started.
-async fn fresh(blueprint: &Arc<Blueprint>, deadline: Instant) -> Result<Done<()>, Failed> {
-    Instance::new(blueprint, deadline).await?.start(deadline).await
+async fn fresh(blueprint: &Arc<Blueprint>, deadline: Instant, cause: Option<&Event>) -> Result<Done<()>, Failed> {
+    Instance::new(blueprint, deadline).await?.start(deadline, cause).await
 }
 
 fn deadline_of(blueprint: &Blueprint) -> Instant {

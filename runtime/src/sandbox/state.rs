@@ -68,6 +68,9 @@ pub(super) struct Call {
     pub(super) phase: Phase,
     pub(super) deadline: Instant,
     pub(super) event: Option<Event>,
+    /// What the call is made for, if not for `event`: a fresh instance's `start` comes of the event that needs the
+    /// instance, and what it publishes is one hop further.
+    pub(super) cause: Option<Event>,
     pub(super) outbox: Outbox,
 }
 
@@ -80,6 +83,7 @@ impl HostState {
             phase: Phase::Instantiate,
             deadline,
             event: None,
+            cause: None,
             outbox: Outbox::default(),
         };
         Self {

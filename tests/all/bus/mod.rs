@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod drain;
+mod endings;
 mod filters;
 mod go_faults;
 mod hostile_events;

@@ -119,6 +119,58 @@ fn an_event_that_nothing_handles_names_the_patterns() {
     );
 }
 
+/// S8: the plugin would take it, if it were let.
+#[test]
+fn s8_an_event_that_the_subscribe_grant_leaves_out_says_so() {
+    let shown = hostile("hostile.ok", "", &["--grant-subscribe", "other.*"])
+        .expect(3)
+        .stdout;
+    let words = "hostile takes this type of event (hostile.>), but its subscribe grant leaves it out; that grant names other.*\n";
+    assert!(shown.starts_with(words), "{shown}");
+    let ended = hostile("hostile.ok", "", &["--grant-subscribe", "other.*", "--json"]).expect(3);
+    let shown = ended.json_lines().remove(0);
+    assert_eq!(shown["answer"], "not-granted");
+    assert!(shown["error"].as_str().unwrap().contains("subscribe grant"), "{shown}");
+    let ended = hostile("user.login", "", &["--grant-subscribe", "other.*"]).expect(3);
+    assert!(ended.stdout.starts_with("hostile does not take this type"));
+}
+
+#[test]
+fn the_delay_that_a_handler_asks_for_is_shown() {
+    for (delay, words) in [
+        (
+            "5000",
+            "it asks to be tried again after 5s; call makes one attempt only\n",
+        ),
+        ("0", "it asks to be tried again; call makes one attempt only\n"),
+    ] {
+        let shown = hostile("hostile.fail-retry", delay, &[]).expect(3).stdout;
+        assert!(shown.contains(words), "{shown}");
+    }
+    let shown = hostile("hostile.fail-retry", "5000", &["--json"])
+        .expect(3)
+        .json_lines();
+    let outcome = &shown[0]["outcomes"][0];
+    assert_eq!(outcome["retry_after_ms"], 5000.0);
+    assert_eq!((&outcome["class"], &outcome["attempts"]), (&"retry".into(), &1.into()));
+    let shown = hostile("hostile.fail-reject", "", &[]).expect(3).stdout;
+    assert!(!shown.contains("tried again"), "{shown}");
+}
+
+/// What it publishes as it stops is not about the event, and nobody is told that it went nowhere.
+#[test]
+fn a_call_ends_without_a_word_about_what_was_not_delivered() {
+    for arguments in [&["--set", "in-stop=publish"][..], &["--set", "in-start=publish"], &[]] {
+        let ended = hostile("hostile.count", "", arguments).expect(0);
+        assert!(ended.stderr.is_empty(), "{arguments:?}: {}", ended.stderr);
+        assert!(
+            ended.stdout.contains("published 1 event\n"),
+            "{arguments:?}: {}",
+            ended.stdout
+        );
+    }
+}
+
 #[test]
 fn what_is_no_event_is_refused() {
     let (dir, file) = (Dir::new(), component("probe"));
@@ -145,6 +197,22 @@ fn a_plugin_that_can_t_be_started_is_exit_code_1() {
     dir.piped(&["call", "none.wasm", "-"], &event)
         .expect(1)
         .says(&["none.wasm: can't be read"]);
+}
+
+#[test]
+fn a_start_that_fails_is_json_as_well() {
+    let ended = hostile("hostile.ok", "", &["--set", "in-start=error", "--json"]).expect(1);
+    let ended = ended.says(&["error: ", "hostile did not start"]);
+    let shown = ended.json_lines().remove(0);
+    assert_eq!(shown["answer"], "not-called");
+    assert!(
+        shown["error"].as_str().unwrap().contains("hostile refuses to start"),
+        "{shown}"
+    );
+    let ended = Dir::new()
+        .palisade(&["call", "none.wasm", "none.json", "--json"])
+        .expect(1);
+    assert!(ended.json_lines()[0]["error"].as_str().unwrap().contains("none.json"));
 }
 
 #[test]

@@ -37,11 +37,60 @@ fn a_sound_config_is_shown_with_its_limits_and_grants() {
         "publish auth.*",
         "fs rules as /rules (read)",
         r#"{"threshold":7,"token":"[redacted]"}"#,
-        "ok: all could start (plugins: 1, filters: 1)\n",
+        "ok: nothing found that would stop a start; the plugins' own `start` was not run (plugins: 1, filters: 1)\n",
     ] {
         assert!(shown.contains(words), "{words}:\n{shown}");
     }
     assert!(!shown.contains("hunter2"));
+    // Those with their defaults are not shown.
+    assert!(!shown.contains("table-elements"), "{shown}");
+}
+
+#[test]
+fn limits_that_are_the_defaults_are_one_line() {
+    let dir = Dir::with("[[plugin]]\npath = \"PLUGINS/probe.wasm\"\nlimits = { memory = \"64MiB\" }");
+    let shown = dir.palisade(&CHECK).expect(0).stdout;
+    assert!(
+        shown.contains("\n  limits: defaults\n") && !shown.contains("memory"),
+        "{shown}"
+    );
+}
+
+/// What only `start` finds out is not claimed.
+#[test]
+fn a_start_that_would_fail_is_beyond_check_which_says_so() {
+    let dir = Dir::with("[[plugin]]\npath = \"PLUGINS/hostile.wasm\"\nconfig = { in-start = \"error\" }\n");
+    let shown = dir.palisade(&CHECK).expect(0).stdout;
+    assert!(shown.contains("own `start` was not run"), "{shown}");
+    dir.run("").expect(1).says(&["hostile did not start"]);
+}
+
+#[test]
+fn a_file_where_a_directory_is_granted_is_called_one() {
+    let dir = Dir::with(
+        "[[plugin]]\npath = \"PLUGINS/probe.wasm\"\ngrants.fs = [{ host = \"rules\", guest = \"/rules\" }]\n",
+    );
+    dir.file("rules", "");
+    for command in [&CHECK[..], &["run", "--config", "palisade.toml"]] {
+        let ended = dir.palisade(command).expect(1);
+        ended.says(&["palisade.toml:3:23: plugin.grants.fs.host: rules is a file, not a directory"]);
+    }
+}
+
+/// H51
+#[test]
+fn h51_both_files_of_a_name_are_named() {
+    let dir = Dir::with("[[plugin]]\npath = \"one.wasm\"\n[[plugin]]\npath = \"two.wasm\"\n");
+    for copy in ["one.wasm", "two.wasm"] {
+        dir.file(copy, fs::read(plugin("probe")).unwrap());
+    }
+    for command in [&CHECK[..], &["run", "--config", "palisade.toml"]] {
+        let ended = dir.palisade(command).expect(1);
+        ended.says(&[
+            "probe: a plugin of this name is loaded already",
+            "one.wasm and two.wasm",
+        ]);
+    }
 }
 
 #[test]

@@ -55,6 +55,18 @@ fn h47_a_pattern_that_can_t_match_is_refused_by_name_and_line() {
 
 /// H47
 #[test]
+fn h47_a_grant_that_can_t_be_given_is_refused_by_name_and_line() {
+    refused(
+        &format!("{PLUGIN}[plugin.grants]\npublish = [\"plugin.>\"]"),
+        &[
+            "palisade.toml:4:12: plugin.grants.publish: ",
+            "host events are published by the host only",
+        ],
+    );
+}
+
+/// H47
+#[test]
 fn h47_the_line_is_shown() {
     refused("drain = 30", &["1 | drain = 30"]);
 }

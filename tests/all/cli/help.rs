@@ -21,6 +21,26 @@ fn help_has_examples_for_every_command() {
 }
 
 #[test]
+fn the_help_says_what_is_covered_and_what_exit_codes_mean() {
+    let dir = Dir::new();
+    let help = |command: &str| dir.palisade(&[command, "--help"]).expect(0).stdout;
+    let run = help("run");
+    for code in ["0    all", "1    the start", "2    wrong", "3    some", "130  a second", "143  the same"] {
+        assert!(run.contains(&format!("\n  {code}")), "{code}: {run}");
+    }
+    for (command, words) in [
+        ("run", "stdout can't be written"),
+        ("check", "It does not run any plugin's `start`"),
+        ("call", "`describe` and `start` count too"),
+        ("call", "is not tried again"),
+    ] {
+        // However wide the terminal is.
+        let help = help(command).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(words), "{words}: {help}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2() {
     let dir = Dir::new();
     for wrong in [
@@ -32,6 +52,7 @@ fn wrong_usage_is_exit_code_2() {
         &["call", "a.wasm"],
         &["call", "a.wasm", "b.json", "--timeout", "0s"],
         &["call", "a.wasm", "b.json", "--grant-publish", "a..b"],
+        &["call", "a.wasm", "b.json", "--grant-publish", "plugin.>"],
         &["call", "a.wasm", "b.json", "--fs", "here"],
         &["call", "a.wasm", "b.json", "--name", "x"],
         &["check", "--config", "f", "--log", "xml"],

@@ -144,6 +144,19 @@ fn b5_filtered_and_unmatched_events_are_counted_and_no_failure() {
     assert_eq!(ended.row("hostile/sin"), "ok 2");
 }
 
+/// B8: what is refused because a filter failed was not to be refused.
+#[test]
+fn b8_a_filter_that_fails_makes_the_exit_code_3() {
+    let lines = ["hostile.accepts-trap", "hostile.accepts-no", "user.login"].map(|of| line("1", of, ""));
+    let config = "[[filter]]\npath = \"PLUGINS/hostile-filter.wasm\"\ntimeout = \"10s\"\n";
+    let ended = Dir::with(config).run(lines.join("\n")).expect(3);
+    assert_eq!((ended.row("filtered"), ended.row("filter faults")), ("2", "1"));
+    let ended = Dir::with(&format!("{config}on-fault = \"pass\"\n"))
+        .run(lines.join("\n"))
+        .expect(0);
+    assert_eq!((ended.row("filtered"), ended.row("filter faults")), ("1", "0"));
+}
+
 /// B7, B9 with `overflow = "reject"`: what a queue does not take is reported by line.
 #[test]
 fn b7_an_event_that_a_full_queue_refuses_is_reported_by_line() {

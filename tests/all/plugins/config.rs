@@ -283,3 +283,18 @@ async fn l4_a_plugin_that_repeats_a_secret_does_not_get_it_shown() {
     let message = report.of("hostile/sin").expect("hostile got it").message().to_owned();
     assert!(message.contains(REDACTED) && !message.contains("nothing"), "{message}");
 }
+
+/// L4, H51: what the instances of a config that fails have subscribed is rolled back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l4_h51_a_config_that_fails_leaves_no_subscription() {
+    let mut plugin = hostile();
+    plugin.grants = plugin.grants.subscribe([
+        "hostile.>".parse().expect("a pattern"),
+        "other.>".parse().expect("a pattern"),
+    ]);
+    let runtime = runtime_with([plugin]).await;
+    let failing = config(json!({ "in-start": "subscribe-and-fail" }));
+    runtime.reconfigure("hostile", failing).await.expect_err("start fails");
+    let report = runtime.publish(event("other.x", json!({}))).await.expect("published");
+    assert_eq!(report.disposition, palisade::Disposition::Unmatched);
+}

@@ -241,3 +241,25 @@ async fn d7_a_shutdown_does_not_retry_host_events_for_who_has_stopped() {
         assert_eq!((runtime.stats().retries, runtime.stats().dead_letters), (0, 0));
     }
 }
+
+/// D7: plugins that spin in `stop` do not hold up the end beyond the drain deadline and a last second for all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d7_stops_that_never_end_are_cut_at_the_end_of_the_drain() {
+    // With a limit of an hour each, this would take hours.
+    let hour = limits(|limits| limits.timeout = Duration::from_secs(3600));
+    let spinner = |name: &str| {
+        let config = palisade_tests::config(json!({ "in-stop": "spin" }));
+        palisade_tests::hostile_as(name)
+            .limits(hour.clone())
+            .concurrency(2)
+            .config(config)
+    };
+    let runtime = runtime_with([spinner("a"), spinner("b")]).await;
+    runtime.shutdown(Duration::from_millis(100)).await;
+    assert!(
+        runtime
+            .plugins()
+            .iter()
+            .all(|plugin| plugin.state == PluginState::Stopped)
+    );
+}

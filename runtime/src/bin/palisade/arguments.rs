@@ -24,11 +24,12 @@ Examples:
   palisade call plugins/auth-enhancer.wasm event.json --grant-publish 'auth.*'
       give it one event and see what it does
   palisade check --config palisade.toml
-      find what would stop a start
+      find what would stop a start, without running any plugin's `start`
   palisade run --config palisade.toml --stdin < events.ndjson > published.ndjson
       send events through the plugins; what these publish goes to stdout
 
-Exit codes: 0 all delivered, 1 the start failed, 2 wrong usage, 3 some events were refused or not delivered.";
+Exit codes: 0 all well, 1 it could not start or go on, 2 wrong usage, 3 some events were refused or not delivered;
+`palisade run --help` and `palisade call --help` say more.";
 
 /// What goes to stderr, and how.
 #[derive(Args)]
@@ -69,7 +70,7 @@ pub(crate) enum LogLevel {
 pub(crate) enum Command {
     /// Start the plugins of a config file, and serve until SIGTERM or SIGINT, or until the end of stdin.
     Run(RunArguments),
-    /// Say everything that would stop a start, without starting.
+    /// Say what would stop a start, as far as that can be known without running the plugins' own `start`.
     Check(CheckArguments),
     /// Show what a component is, what it handles and what it asks for.
     Inspect(InspectArguments),
@@ -100,15 +101,32 @@ Examples:
   tail -F events.ndjson | palisade run --config palisade.toml --stdin
   palisade run --config palisade.toml --stdin --log json < events.ndjson 2> run.log
 
-Exit codes: 0 all delivered, 1 the start failed, 3 some events were refused or not delivered.";
+Exit codes:
+  0    all delivered; filtered events and those that nobody handles are no failure
+  1    the start failed, or stdout can't be written to
+  2    wrong usage
+  3    some events were refused, dead-lettered or given up on, or a filter failed to judge them
+  130  a second signal, and that was SIGINT; no summary then
+  143  the same, and it was SIGTERM";
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  palisade check --config palisade.toml && systemctl restart palisade")]
+#[command(after_help = CHECK_HELP)]
 pub(crate) struct CheckArguments {
     /// The config file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
 }
+
+const CHECK_HELP: &str = "\
+Looks at the config, the files that it names, the components and what they describe, their
+dependencies on each other, and the directories that they are granted. It does not run any plugin's
+`start`, which may still fail on a config, or for want of a grant. Of the limits, those are shown
+that differ from the defaults.
+
+Example:
+  palisade check --config palisade.toml && systemctl restart palisade
+
+Exit codes: 0 nothing was found, 1 something would stop a start, 2 wrong usage.";
 
 #[derive(Args)]
 #[command(

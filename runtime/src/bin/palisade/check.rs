@@ -1,4 +1,4 @@
-//! `palisade check`: all that would stop a start.
+//! `palisade check`: what would stop a start, as far as that shows before the plugins' own `start` is run.
 
 use anyhow::Result;
 use palisade::config::Config;
@@ -24,7 +24,8 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
         .collect();
     let (plugins, filters) = (config.plugins.len(), config.filters.len());
     show::print(&format!(
-        "{shown}ok: all could start (plugins: {plugins}, filters: {filters})\n"
+        "{shown}ok: nothing found that would stop a start; the plugins' own `start` was not run (plugins: {plugins}, \
+         filters: {filters})\n"
     ))?;
     Ok(Exit::Ok)
 }
@@ -46,12 +47,12 @@ fn one(inspection: &Inspection, spec: &PluginSpec) -> String {
     };
     format!(
         "{name}  {kind}  {version}\n  {digest}\n  {isolation}, {concurrency} at a time\n{handlers}  config\n    {config}\n  \
-         grants\n{grants}  limits\n{limits}\n",
+         grants\n{grants}{limits}\n",
         version = text::printable(&info.version),
         concurrency = spec.concurrency,
         handlers = show::handlers(info),
         config = spec.config.shown(),
         grants = show::grants(&spec.grants),
-        limits = show::limits(limits),
+        limits = show::other_limits(limits),
     )
 }

@@ -66,7 +66,7 @@ impl Console {
 }
 
 /// Many errors have the words of their cause in their own already.
-fn with_causes(error: &anyhow::Error) -> String {
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();

@@ -17,8 +17,10 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Limits by their keys: as people read them, and as JSON does.
-fn rows(limits: &Limits) -> [(&'static str, String, Value); 14] {
+/// A limit by its key: as people read it, and as JSON does.
+type Row = (&'static str, String, Value);
+
+fn rows(limits: &Limits) -> [Row; 14] {
     let count = |key, count: usize| (key, text::number(count as u64), count.into());
     let size = |key, bytes: usize| (key, text::bytes(bytes), bytes.into());
     let long_size = |key, bytes: u64| size(key, usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -43,10 +45,23 @@ fn rows(limits: &Limits) -> [(&'static str, String, Value); 14] {
 
 /// A line a limit.
 pub(crate) fn limits(limits: &Limits) -> String {
-    rows(limits)
-        .iter()
-        .map(|(key, shown, _)| format!("    {key:<16} {shown}\n"))
-        .collect()
+    rows(limits).iter().map(line).collect()
+}
+
+fn line((key, shown, _): &Row) -> String {
+    format!("    {key:<16} {shown}\n")
+}
+
+/// A line a limit that differs from the default.
+pub(crate) fn other_limits(limits: &Limits) -> String {
+    let (rows, defaults) = (rows(limits), rows(&Limits::default()));
+    let differs = rows.iter().zip(&defaults).filter(|(row, default)| row != default);
+    let lines: String = differs.map(|(row, _)| line(row)).collect();
+    if lines.is_empty() {
+        "  limits: defaults\n".to_owned()
+    } else {
+        format!("  limits that differ from the defaults\n{lines}")
+    }
 }
 
 /// With the keys of a config file.

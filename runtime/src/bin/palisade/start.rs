@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use palisade::config::Config;
-use palisade::{Inspection, LaunchError, Runtime};
+use palisade::{Inspection, LaunchError, LaunchFailure, LoadError, Runtime, Source};
 
 use crate::letters::{Counted, Reasons};
 use crate::placement::{Found, misplaced};
@@ -30,10 +30,9 @@ pub(crate) async fn launch(config: &Config, runtime: &Runtime) -> Result<()> {
         // They are in the way of a start; whatever else is will be named along with them.
         check(config, runtime).await?;
     }
-    runtime
-        .launch(config.specs())
-        .await
-        .map_err(|error| failed(&lines(&error)))?;
+    if let Err(error) = runtime.launch(config.specs()).await {
+        return Err(failed(&lines(&error, config, runtime).await));
+    }
     let found: Vec<_> = runtime.plugins().iter().map(Found::from).collect();
     let misplaced = misplaced(config, &found);
     if misplaced.is_empty() {
@@ -52,7 +51,7 @@ pub(crate) async fn check(config: &Config, runtime: &Runtime) -> Result<Vec<Insp
     let inspections = match runtime.check(config.specs()).await {
         Ok(inspections) => inspections,
         Err(error) => {
-            problems.extend(lines(&error));
+            problems.extend(lines(&error, config, runtime).await);
             Vec::new()
         }
     };
@@ -66,8 +65,36 @@ pub(crate) async fn check(config: &Config, runtime: &Runtime) -> Result<Vec<Insp
     Err(failed(&problems))
 }
 
-fn lines(error: &LaunchError) -> Vec<String> {
-    error.0.iter().map(ToString::to_string).collect()
+async fn lines(error: &LaunchError, config: &Config, runtime: &Runtime) -> Vec<String> {
+    let mut lines = Vec::new();
+    for failure in &error.0 {
+        let line = match failure {
+            LaunchFailure::Load(LoadError::AlreadyLoaded { plugin }) => {
+                let files = files_of(plugin, config, runtime).await;
+                format!("{failure}: {}", files.join(" and "))
+            }
+            _ => failure.to_string(),
+        };
+        // A third one of the same name says the same.
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// The files whose plugins have this name. What one calls itself shows only when it is looked at again, which nobody waits
+/// for but who has two of them.
+async fn files_of(name: &str, config: &Config, runtime: &Runtime) -> Vec<String> {
+    let mut files = Vec::new();
+    for spec in config.specs() {
+        let Source::File(path) = &spec.source else { continue };
+        let file = path.display().to_string();
+        if runtime.inspect(spec).await.is_ok_and(|found| found.name == name) {
+            files.push(file);
+        }
+    }
+    files
 }
 
 fn failed(problems: &[String]) -> anyhow::Error {

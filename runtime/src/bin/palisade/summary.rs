@@ -56,6 +56,7 @@ impl Summary {
             tally.bad,
             tally.refused,
             self.stats.refused,
+            self.stats.filter_faults,
             self.stats.dead_letters,
             self.abandoned as u64,
         ];
@@ -128,6 +129,7 @@ impl Summary {
     fn counts(&self) -> Vec<(&'static str, u64)> {
         let BusStats {
             filtered,
+            filter_faults,
             from_handlers,
             retries,
             refused,
@@ -152,6 +154,7 @@ impl Summary {
         }
         counts.extend([
             ("filtered", filtered),
+            ("filter_faults", filter_faults),
             ("from_plugins", from_handlers),
             ("retries", retries),
         ]);

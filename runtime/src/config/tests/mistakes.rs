@@ -179,6 +179,23 @@ fn h47_a_pattern_that_can_t_match_is_refused() {
     );
 }
 
+/// H47: no grant gives what belongs to the host, so that one for nothing else is a mistake.
+#[test]
+fn h47_a_publish_grant_for_host_events_only_is_refused() {
+    let publish =
+        |pattern: &str| format!("[[plugin]]\npath = \"a\"\n[plugin.grants]\npublish = [\"ok\", \"{pattern}\"]");
+    for pattern in ["plugin.>", "system.*", "config.x", "plugin.*.y"] {
+        let found = wrong(&publish(pattern));
+        let words = format!("`{pattern}` can't be granted: host events are published by the host only");
+        assert_eq!(found, [format!("4:18: plugin.grants.publish: {words}")]);
+    }
+    for pattern in [">", "*", "*.x", "plugin", "plugins.>"] {
+        assert_eq!(read(&publish(pattern)).plugins[0].grants.publish.len(), 2, "{pattern}");
+    }
+    let subscribe = publish("plugin.>").replace("publish", "subscribe");
+    assert_eq!(read(&subscribe).plugins[0].grants.subscribe.len(), 2);
+}
+
 /// H47
 #[test]
 fn h47_names_paths_and_digests_are_checked() {

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use palisade::{FsMode, Pattern};
+use palisade::{FsMode, Pattern, PatternError, is_reserved};
 use serde_json::Value;
 
 use crate::arguments::{size, time};
@@ -25,7 +25,7 @@ pub(crate) struct CallArguments {
     #[arg(long, requires = "config")]
     pub(super) name: Option<String>,
     /// Let it publish types that match.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", value_parser = publishable)]
     pub(super) grant_publish: Vec<Pattern>,
     /// Narrow what it is subscribed to, and let it subscribe within that at run time.
     #[arg(long, value_name = "PATTERN")]
@@ -42,7 +42,8 @@ pub(crate) struct CallArguments {
     /// The longest the call may take.
     #[arg(long, value_parser = time)]
     pub(super) timeout: Option<Duration>,
-    /// How much fuel the call may burn. Without it, fuel is not metered.
+    /// How much fuel one call may burn: `describe` and `start` count too, each may burn as much. Without it, fuel is not
+    /// metered.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) fuel: Option<u64>,
     /// How much memory it may have.
@@ -54,7 +55,8 @@ pub(crate) struct CallArguments {
 }
 
 const HELP: &str = "\
-Every handler of the plugin that takes events of this type gets it, once. Nothing is granted unless you say so.
+Every handler of the plugin that takes events of this type gets it, once: one that fails is not
+tried again, even if it asks for that. Nothing is granted unless you say so.
 What the plugin logs is shown with --log-level info.
 
 Examples:
@@ -63,7 +65,16 @@ Examples:
   palisade call plugin.wasm event.json --config palisade.toml --json
   head -1 events.ndjson | palisade call plugin.wasm - --timeout 2s --fuel 1000000
 
-Exit codes: 0 the event was handled, 1 the plugin could not be started, 3 the event was refused or not handled.";
+Exit codes: 0 the event was handled, 1 the plugin could not be started (--json shows the error on
+stdout as well), 2 wrong usage, 3 the event was refused or not handled.";
+
+/// As in a config file, a grant for nothing but types of the host's is a mistake.
+fn publishable(text: &str) -> Result<Pattern, String> {
+    if is_reserved(text) {
+        return Err("host events are published by the host only".to_owned());
+    }
+    text.parse().map_err(|error: PatternError| error.to_string())
+}
 
 /// `HOST:GUEST[:MODE]`
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use palisade::Event;
 
 pub(crate) use arguments::CallArguments;
 
+use self::one::Called;
 use crate::exit::Exit;
 use crate::{show, start};
 
@@ -21,6 +22,18 @@ use crate::{show, start};
 const MAX_EVENT: u64 = 64 * 1024 * 1024;
 
 pub(crate) fn run(arguments: &CallArguments) -> Result<Exit> {
+    let called = call(arguments);
+    let shown = match &called {
+        Ok(called) if arguments.json => report::in_json(called)?,
+        Ok(called) => report::in_words(called),
+        Err(error) if arguments.json => report::error_in_json(error),
+        Err(_) => String::new(),
+    };
+    show::print(&shown)?;
+    Ok(if called?.is_ok() { Exit::Ok } else { Exit::Incomplete })
+}
+
+fn call(arguments: &CallArguments) -> Result<Called> {
     let json = read_event(&arguments.event)?;
     let (spec, builder) = spec::of(arguments)?;
     let tokio = start::tokio()?;
@@ -30,13 +43,7 @@ pub(crate) fn run(arguments: &CallArguments) -> Result<Exit> {
         one::call(&runtime, spec, event).await
     });
     tokio.shutdown_background();
-    let called = called?;
-    show::print(&if arguments.json {
-        report::in_json(&called)?
-    } else {
-        report::in_words(&called)
-    })?;
-    Ok(if called.is_ok() { Exit::Ok } else { Exit::Incomplete })
+    called
 }
 
 /// `-` is stdin.

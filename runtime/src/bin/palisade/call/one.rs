@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use palisade::{
     Context, Disposition, Event, EventError, Failure, Grants, Origin, Outcome, Pattern, PluginKind, PluginSpec,
-    PluginStatus, QueuePolicy, Report, Runtime, SubscribeOptions,
+    PluginStatus, QueuePolicy, Report, Runtime, SubscribeOptions, SubscriptionId,
 };
 
 /// What came of the call.
@@ -24,6 +24,8 @@ pub(super) enum Answer {
     Refused(String),
     /// No handler of the plugin takes its type.
     Unmatched,
+    /// A handler's own pattern takes it, but not what the subscribe grants leave of that.
+    NotGranted(Vec<Pattern>),
     /// Handlers got it.
     Handled(Vec<Outcome>),
     /// A filter said whether it goes on.
@@ -37,36 +39,45 @@ impl Called {
         match &self.answer {
             Answer::Handled(outcomes) => outcomes.iter().all(|outcome| outcome.class == palisade::Class::Ok),
             Answer::Judged { .. } => true,
-            Answer::Refused(_) | Answer::Unmatched | Answer::NoVerdict => false,
+            Answer::Refused(_) | Answer::Unmatched | Answer::NotGranted(_) | Answer::NoVerdict => false,
         }
     }
 }
 
 /// Starts the plugin, gives it the event, and ends it.
 pub(super) async fn call(runtime: &Runtime, spec: PluginSpec, event: Result<Event, EventError>) -> Result<Called> {
-    let (limit, heard) = (spec.limits.timeout, Heard::default());
-    heard.listen(runtime, &spec.grants)?;
+    let (limit, heard, granted) = (spec.limits.timeout, Heard::default(), spec.grants.subscribe.clone());
+    let listening = heard.listen(runtime, &spec.grants)?;
     runtime.launch(vec![spec]).await?;
-    let (answer, id) = match event {
-        Ok(event) => (
-            runtime.publish(event.clone()).await.map_err(|error| error.to_string()),
-            event.id().to_owned(),
-        ),
-        Err(error) => (Err(error.to_string()), String::new()),
+    let report = match &event {
+        Ok(event) => runtime.publish(event.clone()).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
     };
     // What the plugin published may come back to it, for as many hops as there may be.
-    let _ = tokio::time::timeout(limit, runtime.quiet()).await;
+    let is_quiet = tokio::time::timeout(limit, runtime.quiet()).await.is_ok();
     let plugin = runtime.plugins().pop().ok_or_else(|| anyhow!("the plugin is gone"))?;
-    runtime.shutdown(Duration::ZERO).await;
-    let answer = answer.map_or_else(Answer::Refused, |report| understand(report, &plugin));
+    // What it publishes as it stops is not about the event, so that nobody need hear of it.
+    for subscription in listening {
+        runtime.unsubscribe(subscription)?;
+    }
+    let drain = if is_quiet { limit } else { Duration::ZERO };
+    runtime.shutdown(drain).await;
+    let (answer, published) = match (report, event) {
+        (Ok(report), Ok(event)) => (
+            understand(report, &plugin, event.event_type(), granted),
+            heard.about(event.id()),
+        ),
+        (Err(why), _) => (Answer::Refused(why), Vec::new()),
+        (Ok(_), Err(error)) => (Answer::Refused(error.to_string()), Vec::new()),
+    };
     Ok(Called {
         plugin,
         answer,
-        published: heard.about(&id),
+        published,
     })
 }
 
-fn understand(mut report: Report, plugin: &PluginStatus) -> Answer {
+fn understand(mut report: Report, plugin: &PluginStatus, event_type: &str, granted: Vec<Pattern>) -> Answer {
     // We listen too.
     report.outcomes.retain(|outcome| outcome.handler.plugin().is_some());
     let filtered = matches!(report.disposition, Disposition::Filtered { .. });
@@ -74,9 +85,26 @@ fn understand(mut report: Report, plugin: &PluginStatus) -> Answer {
         // A fault costs a filter its instance; then the verdict is that of `on-fault`.
         PluginKind::Filter if plugin.instance_memory.is_empty() => Answer::NoVerdict,
         PluginKind::Filter => Answer::Judged { accepted: !filtered },
-        PluginKind::Event if report.outcomes.is_empty() => Answer::Unmatched,
+        PluginKind::Event if report.outcomes.is_empty() => {
+            let in_grants = granted.is_empty() || granted.iter().any(|grant| grant.matches(event_type));
+            if !in_grants && declares(plugin, event_type) {
+                Answer::NotGranted(granted)
+            } else {
+                Answer::Unmatched
+            }
+        }
         PluginKind::Event => Answer::Handled(report.outcomes),
     }
+}
+
+/// Whether a handler's own patterns take this type, whatever is granted.
+fn declares(plugin: &PluginStatus, event_type: &str) -> bool {
+    let mut patterns = plugin.info.handlers.iter().flat_map(|handler| &handler.patterns);
+    patterns.any(|pattern| {
+        pattern
+            .parse::<Pattern>()
+            .is_ok_and(|pattern| pattern.matches(event_type))
+    })
 }
 
 /// What came over the bus from the plugin.
@@ -85,12 +113,12 @@ struct Heard(Arc<Mutex<Vec<Event>>>);
 
 impl Heard {
     /// A plugin publishes what its grants name and nothing else.
-    fn listen(&self, runtime: &Runtime, grants: &Grants) -> Result<()> {
+    fn listen(&self, runtime: &Runtime, grants: &Grants) -> Result<Vec<SubscriptionId>> {
         let mut patterns: Vec<_> = grants.publish.iter().map(Pattern::as_str).collect();
         patterns.sort_unstable();
         patterns.dedup();
         if patterns.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let heard = self.clone();
         let keep = move |cx: Context| {
@@ -108,8 +136,8 @@ impl Heard {
             bytes: 256 * 1024 * 1024,
             ..QueuePolicy::default()
         };
-        runtime.subscribe_with(&patterns, "call", SubscribeOptions::default().queue(queue), keep)?;
-        Ok(())
+        let options = SubscribeOptions::default().queue(queue);
+        Ok(runtime.subscribe_with(&patterns, "call", options, keep)?)
     }
 
     /// What was published while the event was handled: neither what `start` published, nor what followed from it.
