@@ -60,6 +60,6 @@ fn explain(path: &str, error: &io::Error) -> String {
     let directory = Path::new(path).parent().unwrap_or(Path::new("/")).display();
     format!(
         "can't append to `{path}`: {error}; grant the plugin its directory: \
-         [[plugin.grants.fs]] with guest = \"{directory}\" and mode = \"write\", and room left in its quota"
+         [[plugin.grants.fs]] with guest = \"{directory}\" and mode = \"write\""
     )
 }

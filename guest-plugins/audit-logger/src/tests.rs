@@ -112,7 +112,7 @@ fn a_missing_grant_shows_at_the_start_with_its_remedy() {
         "{error}"
     );
     assert!(
-        error.contains("guest = \"/no-such-directory\" and mode = \"write\""),
+        error.ends_with("guest = \"/no-such-directory\" and mode = \"write\""),
         "{error}"
     );
 }

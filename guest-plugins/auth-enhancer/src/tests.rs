@@ -172,6 +172,22 @@ fn a_wrong_config_is_named_by_its_key() {
     }
 }
 
+/// L4
+#[test]
+fn a_wrong_config_is_not_quoted() {
+    for config in [
+        json!({ "window": "hunter2" }),
+        json!({ "window": ["hunter2"] }),
+        json!({ "threshold": "hunter2" }),
+        json!({ "threshold": { "hunter2": "hunter2" } }),
+    ] {
+        let error = Enhancer::start(config).err().unwrap();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let error = Enhancer::start(json!({ "threshold": 424_242 })).err().unwrap();
+    assert_eq!(error, "config key `threshold`: it has to be 1 to 10000");
+}
+
 #[test]
 fn silent_addresses_are_forgotten() {
     let mut enhancer = started();

@@ -196,3 +196,16 @@ fn its_life_is_as_the_config_says() {
     );
     assert!(start(json!({})).unwrap().health().is_ok());
 }
+
+/// L4
+#[test]
+fn an_unknown_life_is_not_quoted() {
+    let error = Harness::<Hostile>::start(json!({ "in-start": "hunter2" }))
+        .err()
+        .unwrap();
+    assert!(
+        error.starts_with("config key `in-start`: unknown variant, expected one of `nothing`, "),
+        "{error}"
+    );
+    assert!(!error.contains("hunter2"), "{error}");
+}

@@ -120,4 +120,15 @@ mod tests {
             assert!(error.contains("`words`"), "{error}");
         }
     }
+
+    /// L4
+    #[test]
+    fn a_word_is_not_quoted_in_an_error() {
+        for words in [json!("hunter2"), json!(["", "hunter2"]), json!([["hunter2"]])] {
+            let error = FilterHarness::<NoSecrets>::start(json!({ "words": words }))
+                .err()
+                .unwrap();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
 }

@@ -46,8 +46,9 @@ impl Draft {
         }
     }
 
-    /// Adds a CloudEvents extension: a name of lower-case letters and digits. At most 64, and 16 KiB in all; over that,
-    /// or with a name that belongs to the host or to CloudEvents itself, publishing fails as invalid.
+    /// Adds a CloudEvents extension: a name of 1 to 64 lower-case letters and digits. At most 64, and 16 KiB in all; over
+    /// that, with a name given twice, or with one that belongs to the host or to CloudEvents itself, publishing fails as
+    /// invalid.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self

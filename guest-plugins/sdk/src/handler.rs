@@ -57,13 +57,15 @@ impl<P> Handler<P> {
     }
 
     /// Events with the same value of this metadata key keep their order, across retries; others go on. Without it,
-    /// first attempts come in publish order and retries come later.
+    /// first attempts come in publish order and retries come later. A runtime that can't keep this ordering (0.1.0 offers
+    /// only none) refuses the plugin at load.
     pub fn ordered_by(mut self, metadata_key: impl Into<String>) -> Self {
         self.ordering = Ordering::Key(metadata_key.into());
         self
     }
 
-    /// All events keep their order: a retried one holds its successors.
+    /// All events keep their order: a retried one holds its successors. A runtime that can't keep this ordering (0.1.0
+    /// offers only none) refuses the plugin at load.
     pub fn strictly_ordered(mut self) -> Self {
         self.ordering = Ordering::Strict;
         self

@@ -135,14 +135,14 @@ fn a_start_that_fails_says_why() {
         "told to fail"
     );
     let error = Harness::<Pair>::start(json!({ "fail": 1 })).err().unwrap();
-    assert_eq!(
-        error,
-        "config key `fail`: invalid type: integer `1`, expected a boolean"
-    );
+    assert_eq!(error, "config key `fail`: invalid type, expected a boolean");
     let error = Harness::<Pair>::start_with(json!({}), Grants::publish(["other.>"]))
         .err()
         .unwrap();
-    assert!(error.contains("`pair.started`"), "{error}");
+    assert_eq!(
+        error,
+        "publish: no publish grant names `pair.started` (plugin.grants.publish)"
+    );
 }
 
 /// What a draft is refused for, one plugin that publishes what it is told.

@@ -25,7 +25,14 @@ fn the_help_says_what_is_covered_and_what_exit_codes_mean() {
     let dir = Dir::new();
     let help = |command: &str| dir.palisade(&[command, "--help"]).expect(0).stdout;
     let run = help("run");
-    for code in ["0    all", "1    the start", "2    wrong", "3    some", "130  a second", "143  the same"] {
+    for code in [
+        "0    all",
+        "1    the start",
+        "2    wrong",
+        "3    some",
+        "130  a second",
+        "143  the same",
+    ] {
         assert!(run.contains(&format!("\n  {code}")), "{code}: {run}");
     }
     for (command, words) in [

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::draft::check;
+use super::draft::{check, size_bytes};
 use super::subject::{is_pattern, matches};
 use crate::log::Level;
 use crate::{Draft, PublishError, SubscribeError};
@@ -124,26 +124,17 @@ impl Call {
         if !self.may_publish {
             return Err(PublishError::Invalid("this call may not publish".to_owned()));
         }
-        check(&draft)?;
-        if !self
-            .world
-            .publish_grants
-            .iter()
-            .any(|grant| matches(grant, &draft.event_type))
-        {
-            let text = format!(
-                "`{}` is not among the publish grants: {:?}",
-                draft.event_type, self.world.publish_grants
-            );
-            return Err(PublishError::NotGranted(text));
-        }
+        self.world.check_grant(&draft.event_type)?;
         if self.outbox.len() == OUTBOX_EVENTS {
             return Err(PublishError::OverLimit(OUTBOX_EVENTS as u64));
         }
-        if self.outbox_bytes + draft.data.len() > OUTBOX_BYTES {
+        let bytes = self.outbox_bytes.saturating_add(size_bytes(&draft));
+        if bytes > OUTBOX_BYTES {
             return Err(PublishError::OverLimit(OUTBOX_BYTES as u64));
         }
-        self.outbox_bytes += draft.data.len();
+        // Counted even if the draft is refused, as the host does.
+        self.outbox_bytes = bytes;
+        check(&draft)?;
         self.outbox.push(draft);
         self.world.ids += 1;
         Ok(format!("event-{}", self.world.ids))
@@ -151,6 +142,20 @@ impl Call {
 }
 
 impl World {
+    fn check_grant(&self, event_type: &str) -> Result<(), PublishError> {
+        let text = if ["plugin.", "system.", "config."]
+            .iter()
+            .any(|prefix| event_type.starts_with(prefix))
+        {
+            format!("`{event_type}` is a host event: plugin.>, system.> and config.> are the host's")
+        } else if self.publish_grants.iter().any(|grant| matches(grant, event_type)) {
+            return Ok(());
+        } else {
+            format!("no publish grant names `{event_type}` (plugin.grants.publish)")
+        };
+        Err(PublishError::NotGranted(text))
+    }
+
     pub(super) fn subscribe(&mut self, pattern: &str, handler: u32) -> Result<(), SubscribeError> {
         if !is_pattern(pattern) {
             return Err(SubscribeError::Invalid(format!("`{pattern}` can't be a pattern")));

@@ -5,6 +5,7 @@
 //! reach the handlers whose patterns match. What they don't do is limit time and memory, retry, or order; and a panic
 //! is a panic.
 
+mod depth;
 mod describe;
 mod draft;
 mod event;
