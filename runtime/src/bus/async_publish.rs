@@ -163,14 +163,20 @@ impl Bus {
         if let Some(why) = endpoint.unavailable() {
             return Err(NotTaken::Away(why));
         }
-        match endpoint.queue.offer(self.entry(event, origin)) {
+        let offer = endpoint.queue.offer(self.entry(event, origin));
+        self.settle(endpoint, offer).map_err(NotTaken::Full)
+    }
+
+    /// Sees to it that what was taken is worked on; gives back what was not.
+    fn settle(self: &Arc<Self>, endpoint: &Arc<Endpoint>, offer: Offer) -> Result<(), Entry> {
+        match offer {
             Offer::Taken { start_worker } => {
                 if start_worker {
                     self.start_worker(endpoint.clone());
                 }
                 Ok(())
             }
-            Offer::Full(entry) => Err(NotTaken::Full(entry)),
+            Offer::Full(entry) => Err(entry),
         }
     }
 
@@ -192,23 +198,14 @@ impl Bus {
         entry: Entry,
         deadline: Instant,
     ) -> Option<Refusal> {
-        match endpoint.queue.offer_until(entry, deadline).await {
-            Offer::Taken { start_worker } => {
-                if start_worker {
-                    self.start_worker(endpoint.clone());
-                }
-                None
-            }
-            Offer::Full(_) => {
-                self.counters.refused();
-                let message = self.full_message(endpoint);
-                Some(Refusal {
-                    handler: endpoint.name().clone(),
-                    class: Class::Overloaded,
-                    message,
-                })
-            }
-        }
+        let offer = endpoint.queue.offer_until(entry, deadline).await;
+        self.settle(endpoint, offer).err()?;
+        self.counters.refused();
+        Some(Refusal {
+            handler: endpoint.name().clone(),
+            class: Class::Overloaded,
+            message: self.full_message(endpoint),
+        })
     }
 
     fn bury_overloaded(&self, endpoint: &Endpoint, entry: Entry) {
@@ -348,18 +345,11 @@ impl Bus {
             replayed: true,
             ..self.entry(&event, Origin::Publisher)
         };
-        match endpoint.queue.offer(entry) {
-            Offer::Taken { start_worker } => {
-                if start_worker {
-                    self.start_worker(endpoint);
-                }
-                Ok(())
-            }
-            Offer::Full(_) => {
-                self.dead_letters.put(letter);
-                Err(refused(self.full_message(&endpoint)))
-            }
-        }
+        let offer = endpoint.queue.offer(entry);
+        self.settle(&endpoint, offer).map_err(|_| {
+            self.dead_letters.put(letter);
+            refused(self.full_message(&endpoint))
+        })
     }
 
     /// Returns when nothing is queued, running or waiting for a retry, and nothing will follow by itself.

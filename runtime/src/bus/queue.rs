@@ -85,12 +85,18 @@ impl Queue {
             return Offer::Full(entry);
         }
         state.bytes = bytes;
+        let start_worker = self.push(&mut state, entry);
+        Offer::Taken { start_worker }
+    }
+
+    /// Puts an entry last; says whether the caller has to start a worker, which is counted already.
+    fn push(&self, state: &mut State, entry: Entry) -> bool {
         state.entries.push_back(entry);
         let start_worker = state.workers < self.max_workers;
         if start_worker {
             state.workers += 1;
         }
-        Offer::Taken { start_worker }
+        start_worker
     }
 
     /// How many events and bytes it may hold for an entry of this origin to come in. Handlers and the host can't wait, so a
@@ -146,12 +152,7 @@ impl Queue {
         if state.closed {
             return false;
         }
-        state.entries.push_back(entry);
-        let start_worker = state.workers < self.max_workers;
-        if start_worker {
-            state.workers += 1;
-        }
-        start_worker
+        self.push(&mut state, entry)
     }
 
     /// The next entry for a worker; `None` ends the worker.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use crate::clock::LONGEST;
 use crate::pattern::Pattern;
+use crate::plugin::is_name;
 
-/// A longer time is a mistake: 10 years.
-const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// A larger size is a mistake: 1 TiB.
 const MAX_SIZE: u64 = 1 << 40;
 
@@ -86,7 +86,7 @@ impl Visitor<'_> for TimeVisitor {
         if time.is_zero() {
             return Err(E::custom("a time of zero: it has to be longer than nothing"));
         }
-        if time > MAX_TIME {
+        if time > LONGEST {
             return Err(E::custom(format!(
                 "{text:?} is longer than 10 years, the most that is taken"
             )));
@@ -218,7 +218,7 @@ texts! {
     );
     /// The name of a plugin.
     Name: |text| must(
-        (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+        is_name(text),
         "a name has 1 to 64 letters, digits, `-` and `_`",
     );
     /// The name of an environment variable.

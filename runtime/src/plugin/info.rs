@@ -145,10 +145,15 @@ impl HandlerInfo {
     }
 }
 
+/// Whether a text is a name: 1 to 64 ASCII letters, digits, `-` and `_`.
+pub(crate) fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(plain)
+}
+
 /// Names are shown, logged and used as the source of events, so they are plain.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain) {
+    if is_name(name) {
         return Ok(());
     }
     let shown: String = name.chars().take(MAX_NAME).flat_map(char::escape_debug).collect();

@@ -15,6 +15,8 @@ mod state;
 pub use config::{PluginConfig, REDACTED};
 pub use error::{LaunchError, LaunchFailure, LoadError, PluginError};
 pub use grants::{FsGrant, FsMode, Grants};
+#[cfg(feature = "cli")]
+pub(crate) use info::is_name;
 pub use info::{HandlerInfo, Inspection, Ordering, PluginInfo};
 pub(crate) use manager::Manager;
 pub(crate) use prepare::Shared;
