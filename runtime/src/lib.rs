@@ -65,12 +65,13 @@ pub use delivery::{
 pub use draft::{Draft, DraftError};
 pub use event::*;
 pub use handler::{BoxFuture, Completion, Context, Delivery, Failure, Fault, Handler, Origin, PublishRefused};
-pub use limits::Limits;
+pub use limits::{LimitKind, Limits};
 pub use outcome::{Class, Disposition, HandlerName, Outcome, Receipt, Refusal, Report};
 pub use pattern::{Pattern, PatternError};
 pub use plugin::{
-    FsGrant, FsMode, Grants, HandlerInfo, HandlerSpec, Inspection, LaunchError, LaunchFailure, LoadError, Ordering,
-    PluginConfig, PluginError, PluginInfo, PluginSpec, PluginState, PluginStatus, REDACTED, Source,
+    ClockGrant, FsGrant, FsMode, Grants, HandlerInfo, HandlerSpec, HttpGrant, Inspection, LaunchError, LaunchFailure,
+    LoadError, Ordering, PluginConfig, PluginError, PluginInfo, PluginSpec, PluginState, PluginStatus, REDACTED,
+    Source,
 };
 pub use runtime::{Drained, Runtime, RuntimeHealth, WeakRuntime};
 pub use sandbox::{

@@ -27,7 +27,8 @@ pub struct Limits {
     pub instances: usize,
     /// How many bytes one call of the host may carry, and one answer of the guest: 8 MiB. Ends: `host-limit`.
     pub hostcall_bytes: usize,
-    /// How many WASI resources (files, streams, pollables) it may hold at a time: 1,024. Ends: `host-limit`.
+    /// How many WASI resources (files, streams, pollables) it may hold at a time: 256. Ends: `host-limit`. Open files are
+    /// the process's too: its `ulimit -n` has to be above what all plugins together may hold.
     pub handles: usize,
     /// How many random bytes it may ask for at a time: 64 KiB. Ends: `host-limit`.
     pub random_bytes: u64,
@@ -41,6 +42,23 @@ pub struct Limits {
     /// How many subscriptions the plugin may have in all: 256. The guest is told `over-limit`; a `describe` with more is
     /// refused at load.
     pub subscriptions: usize,
+    /// How many bytes each directory may hold that the plugin may write to, other people's files in it included: 64 MiB.
+    /// The guest is told `quota`.
+    pub directory_bytes: u64,
+    /// How many entries a directory may have that the plugin lists: 10,000. The guest is told `quota`.
+    pub directory_entries: usize,
+    /// How many keys its key-value store may hold: 10,000. The guest is told `other`, with this limit.
+    pub key_value_keys: usize,
+    /// How many bytes all keys and values together may have: 16 MiB. The guest is told `other`, with this limit.
+    pub key_value_bytes: usize,
+    /// How many bytes one value may have: 256 KiB; a key may have 256 bytes. The guest is told `other`, with this limit.
+    pub key_value_value_bytes: usize,
+    /// How many HTTP requests it may have under way at a time: 8. The guest is told `connection-limit-reached`.
+    pub http_requests: usize,
+    /// How many bytes the body of an HTTP request may have: 1 MiB. The guest is told `HTTP-request-body-size`.
+    pub http_request_bytes: u64,
+    /// How many bytes the body of an HTTP response may have: 8 MiB. The guest is told `HTTP-response-body-size`.
+    pub http_response_bytes: u64,
 }
 
 impl Default for Limits {
@@ -54,12 +72,20 @@ impl Default for Limits {
             memories: 16,
             instances: 128,
             hostcall_bytes: 8 * 1024 * 1024,
-            handles: 1024,
+            handles: 256,
             random_bytes: 64 * 1024,
             log_bytes: 64 * 1024,
             publish_events: 64,
             publish_bytes: 1024 * 1024,
             subscriptions: 256,
+            directory_bytes: 64 * 1024 * 1024,
+            directory_entries: 10_000,
+            key_value_keys: 10_000,
+            key_value_bytes: 16 * 1024 * 1024,
+            key_value_value_bytes: 256 * 1024,
+            http_requests: 8,
+            http_request_bytes: 1024 * 1024,
+            http_response_bytes: 8 * 1024 * 1024,
         }
     }
 }
@@ -86,6 +112,103 @@ impl Limits {
             publish_events: self.publish_events.min(ceiling.publish_events),
             publish_bytes: self.publish_bytes.min(ceiling.publish_bytes),
             subscriptions: self.subscriptions.min(ceiling.subscriptions),
+            directory_bytes: self.directory_bytes.min(ceiling.directory_bytes),
+            directory_entries: self.directory_entries.min(ceiling.directory_entries),
+            key_value_keys: self.key_value_keys.min(ceiling.key_value_keys),
+            key_value_bytes: self.key_value_bytes.min(ceiling.key_value_bytes),
+            key_value_value_bytes: self.key_value_value_bytes.min(ceiling.key_value_value_bytes),
+            http_requests: self.http_requests.min(ceiling.http_requests),
+            http_request_bytes: self.http_request_bytes.min(ceiling.http_request_bytes),
+            http_response_bytes: self.http_response_bytes.min(ceiling.http_response_bytes),
         }
+    }
+}
+
+/// Which of a plugin's limits something ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// The wall time of one call.
+    Timeout,
+    /// The fuel of one call.
+    Fuel,
+    /// All memory of an instance.
+    Memory,
+    /// The elements of all tables.
+    TableElements,
+    /// The number of tables.
+    Tables,
+    /// The number of linear memories.
+    Memories,
+    /// The number of core instances.
+    Instances,
+    /// The stack, which is the engine's.
+    WasmStack,
+    /// The bytes of one call of the host, or of one answer.
+    HostcallBytes,
+    /// WASI resources held at a time.
+    Handles,
+    /// Random bytes asked for at a time.
+    RandomBytes,
+    /// Bytes of log, stdout and stderr a second.
+    LogBytes,
+    /// Events that one call publishes.
+    PublishEvents,
+    /// Bytes of events that one call publishes.
+    PublishBytes,
+    /// Subscriptions of the plugin.
+    Subscriptions,
+    /// Bytes in a directory with a write grant.
+    DirectoryBytes,
+    /// Entries of a directory that is listed.
+    DirectoryEntries,
+    /// Keys of the key-value store.
+    KeyValueKeys,
+    /// Bytes of the key-value store.
+    KeyValueBytes,
+    /// Bytes of one value.
+    KeyValueValueBytes,
+    /// HTTP requests under way at a time.
+    HttpRequests,
+    /// Bytes of an HTTP request's body.
+    HttpRequestBytes,
+    /// Bytes of an HTTP response's body.
+    HttpResponseBytes,
+}
+
+impl LimitKind {
+    /// The key of the config that sets it, such as `plugin.limits.memory`.
+    pub fn key(self) -> &'static str {
+        match self {
+            LimitKind::Timeout => "plugin.limits.timeout",
+            LimitKind::Fuel => "plugin.limits.fuel",
+            LimitKind::Memory => "plugin.limits.memory",
+            LimitKind::TableElements => "plugin.limits.table-elements",
+            LimitKind::Tables => "plugin.limits.tables",
+            LimitKind::Memories => "plugin.limits.memories",
+            LimitKind::Instances => "plugin.limits.instances",
+            LimitKind::WasmStack => "engine.wasm-stack",
+            LimitKind::HostcallBytes => "plugin.limits.hostcall-bytes",
+            LimitKind::Handles => "plugin.limits.handles",
+            LimitKind::RandomBytes => "plugin.limits.random-bytes",
+            LimitKind::LogBytes => "plugin.limits.log-bytes",
+            LimitKind::PublishEvents => "plugin.limits.publish-events",
+            LimitKind::PublishBytes => "plugin.limits.publish-bytes",
+            LimitKind::Subscriptions => "plugin.limits.subscriptions",
+            LimitKind::DirectoryBytes => "plugin.limits.directory-bytes",
+            LimitKind::DirectoryEntries => "plugin.limits.directory-entries",
+            LimitKind::KeyValueKeys => "plugin.limits.key-value-keys",
+            LimitKind::KeyValueBytes => "plugin.limits.key-value-bytes",
+            LimitKind::KeyValueValueBytes => "plugin.limits.key-value-value-bytes",
+            LimitKind::HttpRequests => "plugin.limits.http-requests",
+            LimitKind::HttpRequestBytes => "plugin.limits.http-request-bytes",
+            LimitKind::HttpResponseBytes => "plugin.limits.http-response-bytes",
+        }
+    }
+}
+
+impl std::fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.key())
     }
 }

@@ -21,6 +21,14 @@ pub(super) fn limits(table: &LimitsTable) -> Limits {
         publish_events: u32::MAX,
         publish_bytes: usize::MAX,
         subscriptions: usize::MAX,
+        directory_bytes: u64::MAX,
+        directory_entries: usize::MAX,
+        key_value_keys: usize::MAX,
+        key_value_bytes: usize::MAX,
+        key_value_value_bytes: usize::MAX,
+        http_requests: usize::MAX,
+        http_request_bytes: u64::MAX,
+        http_response_bytes: u64::MAX,
     };
     table.apply(&mut limits);
     limits

@@ -10,7 +10,7 @@ use super::document::Document;
 use super::error::ConfigProblem;
 use super::value::{EnvName, GuestPath, HostPath, Parsed, PatternText, Value};
 use crate::event::is_reserved;
-use crate::plugin::{FsGrant, FsMode, Grants};
+use crate::plugin::{ClockGrant, FsGrant, FsMode, Grants};
 
 /// What a plugin may be granted.
 #[derive(Default, Deserialize)]
@@ -24,6 +24,10 @@ pub(super) struct GrantsTable {
     env: Vec<Parsed<EnvName>>,
     #[serde(default)]
     fs: Vec<FsTable>,
+    #[serde(default)]
+    clocks: ClocksName,
+    #[serde(default)]
+    key_value: bool,
 }
 
 /// What a filter may be granted: it has no bus to publish to.
@@ -34,6 +38,8 @@ pub(super) struct FilterGrantsTable {
     env: Vec<Parsed<EnvName>>,
     #[serde(default)]
     fs: Vec<FsTable>,
+    #[serde(default)]
+    clocks: ClocksName,
 }
 
 #[derive(Deserialize)]
@@ -53,11 +59,29 @@ enum ModeName {
     Write,
 }
 
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ClocksName {
+    #[default]
+    Coarse,
+    Precise,
+}
+
+impl From<ClocksName> for ClockGrant {
+    fn from(name: ClocksName) -> Self {
+        match name {
+            ClocksName::Coarse => ClockGrant::Coarse,
+            ClocksName::Precise => ClockGrant::Precise,
+        }
+    }
+}
+
 impl From<FilterGrantsTable> for GrantsTable {
-    fn from(FilterGrantsTable { env, fs }: FilterGrantsTable) -> Self {
+    fn from(FilterGrantsTable { env, fs, clocks }: FilterGrantsTable) -> Self {
         Self {
             env,
             fs,
+            clocks,
             ..Self::default()
         }
     }
@@ -93,6 +117,9 @@ impl GrantsTable {
             subscribe: self.subscribe.iter().map(Value::get).collect(),
             env: self.env.iter().map(|name| name.get().0).collect(),
             fs: self.fs.iter().map(|fs| fs.grant(document)).collect(),
+            clocks: self.clocks.into(),
+            key_value: self.key_value,
+            http: Vec::new(),
         }
     }
 

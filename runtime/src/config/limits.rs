@@ -55,6 +55,14 @@ limits! {
     publish_events: Count<u32, 1_000_000>, "publish-events";
     publish_bytes: Size<usize>, "publish-bytes";
     subscriptions: Count<usize, 1_000_000>, "subscriptions";
+    directory_bytes: Size<u64>, "directory-bytes";
+    directory_entries: Count<usize, 1_000_000>, "directory-entries";
+    key_value_keys: Count<usize, 100_000_000>, "key-value-keys";
+    key_value_bytes: Size<usize>, "key-value-bytes";
+    key_value_value_bytes: Size<usize>, "key-value-value-bytes";
+    http_requests: Count<usize, 10_000>, "http-requests";
+    http_request_bytes: Size<u64>, "http-request-bytes";
+    http_response_bytes: Size<u64>, "http-response-bytes";
 }
 
 impl LimitsTable {

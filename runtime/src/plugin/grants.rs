@@ -18,6 +18,34 @@ pub struct Grants {
     pub env: Vec<String>,
     /// Directories it may use.
     pub fs: Vec<FsGrant>,
+    /// How exactly it may tell the time.
+    pub clocks: ClockGrant,
+    /// Whether it has a key-value store.
+    pub key_value: bool,
+    /// Where it may send HTTP requests to.
+    pub http: Vec<HttpGrant>,
+}
+
+/// How exactly a plugin may tell the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClockGrant {
+    /// To the millisecond: enough for timestamps and timeouts, too little to measure what others do.
+    #[default]
+    Coarse,
+    /// As the host.
+    Precise,
+}
+
+/// An origin that a plugin may send HTTP requests to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HttpGrant {
+    /// `http://` or `https://`, a host, and a port if it is not the scheme's own.
+    pub origin: String,
+    /// Whether the host may have an address that is not public: loopback, private, link-local and the like. Without it such
+    /// an address is refused even when the name has it only at that moment.
+    pub private: bool,
 }
 
 /// A directory of the host that a plugin may use, and nothing above it.
@@ -84,6 +112,40 @@ impl Grants {
             host: host.into(),
             guest: guest.into(),
             mode,
+        });
+        self
+    }
+
+    /// Sets how exactly it may tell the time.
+    #[must_use]
+    pub fn clocks(mut self, clocks: ClockGrant) -> Self {
+        self.clocks = clocks;
+        self
+    }
+
+    /// Gives it a key-value store.
+    #[must_use]
+    pub fn key_value(mut self) -> Self {
+        self.key_value = true;
+        self
+    }
+
+    /// Adds an origin that it may send HTTP requests to, at public addresses only.
+    #[must_use]
+    pub fn http(mut self, origin: impl Into<String>) -> Self {
+        self.http.push(HttpGrant {
+            origin: origin.into(),
+            private: false,
+        });
+        self
+    }
+
+    /// Adds an origin that it may send HTTP requests to, whatever address it has.
+    #[must_use]
+    pub fn http_private(mut self, origin: impl Into<String>) -> Self {
+        self.http.push(HttpGrant {
+            origin: origin.into(),
+            private: true,
         });
         self
     }

@@ -14,7 +14,7 @@ mod state;
 
 pub use config::{PluginConfig, REDACTED};
 pub use error::{LaunchError, LaunchFailure, LoadError, PluginError};
-pub use grants::{FsGrant, FsMode, Grants};
+pub use grants::{ClockGrant, FsGrant, FsMode, Grants, HttpGrant};
 #[cfg(feature = "cli")]
 pub(crate) use info::is_name;
 pub use info::{HandlerInfo, Inspection, Ordering, PluginInfo};

@@ -78,7 +78,7 @@ async fn s1_s11_h18_handles_violated() {
     let beside = Beside::new(hostile()).await;
     let words = beside.killed("hostile.handles", Value::Null, Class::HostLimit).await;
     assert!(
-        words.contains("more than 1024 handles (plugin.limits.handles)"),
+        words.contains("more than 256 handles (plugin.limits.handles)"),
         "{words}"
     );
     let beside = Beside::new(with(|limits| limits.handles = 64)).await;
