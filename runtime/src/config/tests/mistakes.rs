@@ -64,7 +64,7 @@ fn h47_keys_that_nothing_enforces_are_unknown() {
         assert!(wrong(&format!("[defaults.delivery]\n{key}"))[0].contains(words));
     }
     assert_wrong(
-        "[[plugin]]\npath = \"a\"\n[plugin.grants]\nkey-value = true",
+        "[[plugin]]\npath = \"a\"\n[plugin.grants]\nsockets = true",
         4,
         "plugin.grants",
         "unknown key",
