@@ -1,5 +1,6 @@
 //! How a runtime is put together.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use crate::limits::Limits;
 use crate::plugin::Manager;
 use crate::plugin::Shared;
 use crate::runtime::Runtime;
+use crate::sandbox::cache::Cache;
 use crate::sandbox::engine::Engines;
-use crate::sandbox::{EngineError, EngineOptions, LogSink, TracingLog};
+use crate::sandbox::load::Loader;
+use crate::sandbox::{Compiler, EngineError, EngineOptions, LogSink, TracingLog};
 
 /// The settings of a runtime; the defaults bound everything.
 pub struct RuntimeBuilder {
@@ -22,6 +25,9 @@ pub struct RuntimeBuilder {
     native_outbox: (u32, usize),
     max_hops: u32,
     max_component: u64,
+    compiler: Compiler,
+    cache_dir: Option<PathBuf>,
+    cache_size: u64,
     publish_timeout: Duration,
     dead_letters: Arc<dyn DeadLetterStore>,
     log: Arc<dyn LogSink>,
@@ -49,6 +55,9 @@ impl Default for RuntimeBuilder {
             native_outbox: (limits.publish_events, limits.publish_bytes),
             max_hops: 16,
             max_component: 64 * 1024 * 1024,
+            compiler: Compiler::default(),
+            cache_dir: None,
+            cache_size: 1024 * 1024 * 1024,
             publish_timeout: Duration::from_secs(30),
             dead_letters: Arc::new(MemoryDeadLetters::default()),
             log: Arc::new(TracingLog),
@@ -101,6 +110,31 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Sets where components are compiled: [in this process](Compiler::InProcess), which nothing bounds, unless given.
+    #[must_use]
+    pub fn compiler(mut self, compiler: impl Into<Compiler>) -> Self {
+        self.compiler = compiler.into();
+        self
+    }
+
+    /// Sets a directory in which machine code is kept, so that a component is compiled once and not at each start; without
+    /// it none is kept. It is made (0700) if it is not there; one that others may enter, or that is somebody else's, is not
+    /// used, and a warning says so. Entries are authenticated with a key that is made beside them; what does not check out
+    /// is never executed, but compiled anew.
+    #[must_use]
+    pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(directory.into());
+        self
+    }
+
+    /// Sets how many bytes the entries of the cache may have in all: 1 GiB. Those that were not used for longest are removed
+    /// to make room for new ones; what is larger than all of it is not kept.
+    #[must_use]
+    pub fn cache_size(mut self, bytes: u64) -> Self {
+        self.cache_size = bytes;
+        self
+    }
+
     /// Sets how long `publish_async` waits for room in queues that block: 30 s.
     #[must_use]
     pub fn publish_timeout(mut self, limit: Duration) -> Self {
@@ -146,6 +180,10 @@ impl RuntimeBuilder {
             engines: engines.clone(),
             ceiling: self.ceiling,
             max_component: self.max_component,
+            loader: Loader {
+                compiler: self.compiler,
+                cache: self.cache_dir.map(|path| Arc::new(Cache::new(path, self.cache_size))),
+            },
             outbox,
             log: self.log,
         };

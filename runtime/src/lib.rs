@@ -75,6 +75,6 @@ pub use plugin::{
 };
 pub use runtime::{Drained, Runtime, RuntimeHealth, WeakRuntime};
 pub use sandbox::{
-    ComponentError, EngineError, EngineOptions, Health, INTERFACE_VERSION, Isolation, LogLevel, LogRecord, LogSink,
-    PluginKind, TickerHealth, TracingLog, digest_of,
+    CompileError, Compiler, CompilerChild, ComponentError, EngineError, EngineOptions, Health, INTERFACE_VERSION,
+    Isolation, LogLevel, LogRecord, LogSink, PluginKind, TickerHealth, TracingLog, compile_child, digest_of,
 };

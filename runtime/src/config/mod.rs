@@ -4,6 +4,7 @@
 //! names the key and its line. Sizes are texts such as `"64MiB"` or numbers of bytes, times are texts such as `"15s"`, and
 //! paths are relative to the file. The sample `examples/palisade.toml` shows every key with its default.
 
+mod cache;
 mod ceilings;
 mod delivery;
 mod document;
@@ -24,6 +25,9 @@ use crate::builder::RuntimeBuilder;
 use crate::delivery::MemoryDeadLetters;
 use crate::limits::Limits;
 use crate::plugin::PluginSpec;
+use crate::sandbox::CompilerChild;
+use cache::CacheSettings;
+pub use cache::user_cache_dir;
 use document::Document;
 use engine::EngineTable;
 pub use error::{ConfigError, ConfigProblem};
@@ -50,6 +54,7 @@ pub struct Config {
     pub filters: Vec<PluginSpec>,
     /// The `[[plugin]]` tables, in their order.
     pub plugins: Vec<PluginSpec>,
+    cache: CacheSettings,
     engine: EngineTable,
     events: EventsTable,
     ceilings: Limits,
@@ -67,13 +72,20 @@ impl Config {
         table::read(&Document::open(path.as_ref())?)
     }
 
-    /// A builder with the settings of `[engine]`, `[events]` and `[ceilings]`. Plugins are not part of it: they are
-    /// [launched](crate::Runtime::launch) afterwards.
+    /// A builder with the settings of `[engine]`, `[events]`, `[ceilings]` and the cache. Plugins are not part of it: they are
+    /// [launched](crate::Runtime::launch) afterwards; nor is the [`compiler`](Self::compiler), whose program only the caller
+    /// knows.
     pub fn runtime(&self) -> RuntimeBuilder {
         let builder = RuntimeBuilder::default()
             .ceiling(self.ceilings.clone())
             .dead_letters(self.dead_letters());
-        self.events.apply(self.engine.apply(builder))
+        self.cache.apply(self.events.apply(self.engine.apply(builder)))
+    }
+
+    /// This compiler with the limits of `engine.compile-time` and `engine.compile-memory`, for
+    /// [`RuntimeBuilder::compiler`]. Without it components are compiled in this process, which nothing bounds.
+    pub fn compiler(&self, child: CompilerChild) -> CompilerChild {
+        self.engine.bound(child)
     }
 
     /// A store in memory for as many dead letters as `events.dead-letters` says; the one that [`runtime`](Self::runtime)

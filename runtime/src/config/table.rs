@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::cache::{CacheDir, CacheSettings};
 use super::delivery::DeliveryTable;
 use super::document::Document;
 use super::engine::EngineTable;
@@ -12,7 +13,7 @@ use super::error::{ConfigError, all_or};
 use super::events::EventsTable;
 use super::limits::LimitsTable;
 use super::plugin::{FilterTable, PluginTable, Reader};
-use super::value::{Time, Value};
+use super::value::{Size, Time, Value};
 use super::{Config, ceilings};
 use crate::delivery::{QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
@@ -21,6 +22,8 @@ use crate::limits::Limits;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct FileTable {
     drain: Option<Time>,
+    cache_dir: Option<CacheDir>,
+    cache_size: Option<Size<u64>>,
     engine: EngineTable,
     events: EventsTable,
     defaults: DefaultsTable,
@@ -43,6 +46,8 @@ pub(super) fn read(document: &Document) -> Result<Config, ConfigError> {
         toml::from_str(document.text()).map_err(|error| ConfigError::Invalid(vec![document.parse_problem(error)]))?;
     let FileTable {
         drain,
+        cache_dir,
+        cache_size,
         engine,
         events,
         defaults,
@@ -55,6 +60,7 @@ pub(super) fn read(document: &Document) -> Result<Config, ConfigError> {
         drain: drain.map_or(Duration::from_secs(30), |drain| drain.get()),
         filters: filter.into_iter().map(|table| reader.filter(table)).collect(),
         plugins: plugin.into_iter().map(|table| reader.plugin(table)).collect(),
+        cache: CacheSettings::new(cache_dir, cache_size, document),
         engine,
         events,
         ceilings: ceilings::limits(&ceilings),

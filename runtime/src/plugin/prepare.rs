@@ -15,6 +15,7 @@ use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::Compiled;
 use crate::sandbox::engine::Engines;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
+use crate::sandbox::load::{Job, Loaded, Loader};
 use crate::sandbox::log::GuestLog;
 use crate::sandbox::{self, Isolation, LogSink, file};
 
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) engines: Arc<Engines>,
     pub(crate) ceiling: Option<Limits>,
     pub(crate) max_component: u64,
+    pub(crate) loader: Loader,
     pub(crate) outbox: Arc<OutboxLimits>,
     pub(crate) log: Arc<dyn LogSink>,
 }
@@ -54,10 +56,20 @@ impl Prepared {
             .ceiling
             .as_ref()
             .map_or_else(|| spec.limits.clone(), |ceiling| spec.limits.within(ceiling));
-        let compiled = compile(shared, &spec, &limits).await?;
-        let described = sandbox::describe(throwaway(shared, &label, &compiled, &limits)).await;
-        let info = described.map_err(|fault| LoadError::Describe { plugin: label, fault })?;
+        let Loaded { compiled, described } = load(shared, &spec, &limits).await?;
+        let is_known = described.is_some();
+        let info = match described {
+            Some(info) => info,
+            None => {
+                let described = sandbox::describe(throwaway(shared, &label, &compiled, &limits)).await;
+                described.map_err(|fault| LoadError::Describe { plugin: label, fault })?
+            }
+        };
+        // Each time: a cached answer was given under other limits, perhaps.
         info.check(compiled.exports.kind(), &limits).map_err(invalid)?;
+        if !is_known {
+            shared.loader.keep(&compiled, &info).await;
+        }
         check_handler_names(&spec, &info).map_err(invalid)?;
         let patterns = narrowed(&info, &spec.grants).map_err(invalid)?;
         let name = Arc::from(spec.name.as_deref().unwrap_or(&info.name));
@@ -84,31 +96,42 @@ impl Prepared {
     }
 }
 
-/// Reads and compiles where blocking is allowed.
-async fn compile(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Result<Compiled, LoadError> {
+/// Reads the bytes once, hashes them, and loads those same bytes (H36).
+async fn load(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Result<Loaded, LoadError> {
     let plugin = spec.label();
-    let engine = shared.engines.engine(limits.fuel.is_some());
-    let engine = engine
-        .map_err(|source| LoadError::Engine {
-            plugin: plugin.clone(),
-            source,
-        })?
-        .clone();
-    let (source, pinned) = (spec.source.clone(), spec.digest.clone());
-    let (grants, limits, max) = (spec.grants.clone(), limits.clone(), shared.max_component);
-    let (label, aborted) = (plugin.clone(), plugin.clone());
-    let work = tokio::task::spawn_blocking(move || {
+    let metered = limits.fuel.is_some();
+    let engine = shared.engines.engine(metered).map_err(|source| LoadError::Engine {
+        plugin: plugin.clone(),
+        source,
+    })?;
+    let (bytes, digest) = read(spec, shared.max_component).await?;
+    let job = Job {
+        engine: engine.clone(),
+        metered,
+        bytes,
+        digest,
+        grants: spec.grants.clone(),
+        limits: limits.clone(),
+    };
+    let loaded = shared.loader.load(job).await;
+    loaded.map_err(|source| LoadError::Component { plugin, source })
+}
+
+/// The bytes and their digest, read where blocking is allowed.
+async fn read(spec: &PluginSpec, max: u64) -> Result<(Bytes, String), LoadError> {
+    let (source, pinned, label) = (spec.source.clone(), spec.digest.clone(), spec.label());
+    let plugin = label.clone();
+    let read = tokio::task::spawn_blocking(move || {
         let bytes = bytes_of(&source, max, &label)?;
-        check_digest(&bytes, pinned, &label)?;
-        let compiled = Compiled::new(&engine, &bytes, &grants, &limits);
-        compiled.map_err(|source| LoadError::Component { plugin: label, source })
+        let digest = sandbox::digest_of(&bytes);
+        check_digest(&digest, pinned, label)?;
+        Ok((bytes, digest))
     });
-    // The task ends early only when the process does, or when the compiler panics: then the file is to blame.
-    let why = "the compiler gave up on it; build it again, or report it";
-    work.await.unwrap_or_else(|_| {
-        Err(LoadError::Invalid {
-            plugin: aborted,
-            why: why.to_owned(),
+    // The task ends early only when the process does.
+    read.await.unwrap_or_else(|error| {
+        Err(LoadError::Read {
+            plugin,
+            source: error.into(),
         })
     })
 }
@@ -140,17 +163,15 @@ fn unreadable(path: &Path, label: &str, source: std::io::Error) -> LoadError {
     LoadError::Read { plugin, source }
 }
 
-fn check_digest(bytes: &[u8], pinned: Option<String>, label: &str) -> Result<(), LoadError> {
-    let Some(pinned) = pinned else { return Ok(()) };
-    let actual = sandbox::digest_of(bytes);
-    if actual.eq_ignore_ascii_case(&pinned) {
-        return Ok(());
+fn check_digest(actual: &str, pinned: Option<String>, plugin: String) -> Result<(), LoadError> {
+    match pinned {
+        Some(pinned) if !actual.eq_ignore_ascii_case(&pinned) => Err(LoadError::Digest {
+            plugin,
+            actual: actual.to_owned(),
+            pinned,
+        }),
+        _ => Ok(()),
     }
-    Err(LoadError::Digest {
-        plugin: label.to_owned(),
-        actual,
-        pinned,
-    })
 }
 
 fn check_handler_names(spec: &PluginSpec, info: &PluginInfo) -> Result<(), String> {

@@ -11,7 +11,6 @@ use crate::limits::Limits;
 use crate::plugin::grants::{Ask, Grants};
 use crate::sandbox::bindings::{bus, context, filter, handler, logging, plugin, types};
 use crate::sandbox::error::ComponentError;
-use crate::sandbox::file::check_bytes;
 use crate::sandbox::interface::{Interface, check_version};
 use crate::sandbox::log::printable;
 use crate::sandbox::state::HostState;
@@ -76,25 +75,26 @@ pub fn digest_of(bytes: &[u8]) -> String {
 }
 
 impl Compiled {
-    /// Checks, compiles and links a component. Takes as long as the compiler does: call it where blocking is allowed.
-    pub(crate) fn new(engine: &Engine, bytes: &[u8], grants: &Grants, limits: &Limits) -> Result<Self, ComponentError> {
-        check_bytes(bytes)?;
-        let digest = digest_of(bytes);
-        // `from_binary`, not `new`: text must not be taken for a component (H34), nor an artifact be executed (H37).
-        let component = Component::from_binary(engine, bytes)
-            .map_err(|error| ComponentError::Invalid(shown(&format!("{:#}", error.root_cause()))))?;
-        let imports = check_imports(&component, engine, grants)?;
-        let kind = world_of(&component, engine)?;
-        check_resources(&component, limits)?;
+    /// Checks and links a component, wherever its code comes from. `digest` and `size` are those of its bytes.
+    pub(super) fn new(
+        component: &Component,
+        (digest, size): (String, usize),
+        grants: &Grants,
+        limits: &Limits,
+    ) -> Result<Self, ComponentError> {
+        let engine = component.engine();
+        let imports = check_imports(component, engine, grants)?;
+        let kind = world_of(component, engine)?;
+        check_resources(component, limits)?;
         let pre = linker(engine)
-            .and_then(|linker| linker.instantiate_pre(&component))
+            .and_then(|linker| linker.instantiate_pre(component))
             .map_err(|error| ComponentError::Unlinkable(shown(&format!("{error:#}"))))?;
         let exports = exports(&pre, kind).map_err(|error| ComponentError::WrongWorld(format!("{error:#}")))?;
         Ok(Self {
             pre,
             exports,
             digest,
-            size: bytes.len(),
+            size,
             imports,
         })
     }

@@ -1,5 +1,6 @@
 //! The engines: made once, shared by all plugins.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -129,12 +130,31 @@ impl Engines {
     }
 }
 
-fn engine(options: EngineOptions, instances: u32, metered: bool) -> Result<Engine, EngineError> {
+/// Everything that decides what a component is compiled to: the same where components run and where they are compiled.
+fn code(metered: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
         .consume_fuel(metered)
-        .wasm_component_model(true)
+        .wasm_component_model(true);
+    config
+}
+
+/// An engine that compiles and runs nothing: without the pool, which reserves more addresses than a limit on memory leaves.
+pub(super) fn compiling_engine(metered: bool) -> Result<Engine, EngineError> {
+    Engine::new(&code(metered)).map_err(|error| EngineError(format!("{error:#}")))
+}
+
+/// What an engine's code is compatible with: what one engine compiled, another of the same number can run.
+pub(super) fn compatibility(engine: &Engine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn engine(options: EngineOptions, instances: u32, metered: bool) -> Result<Engine, EngineError> {
+    let mut config = code(metered);
+    config
         .max_wasm_stack(options.wasm_stack)
         .async_stack_size(options.wasm_stack + HOST_STACK)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));

@@ -1,5 +1,7 @@
 //! Why a file is no plugin.
 
+use crate::sandbox::compile::CompileError;
+
 /// Why a component can't be loaded. Each message says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -35,6 +37,9 @@ pub enum ComponentError {
         /// The limit in force.
         limit: u64,
     },
+    /// The compiler did not get through with the component.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     /// The component is of another world than ours.
     #[error(
         "this component is no Palisade plugin: {0}; a plugin targets the world event-plugin or filter-plugin of \

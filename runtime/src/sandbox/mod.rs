@@ -1,10 +1,14 @@
 //! The sandbox: the only place that knows wasmtime.
 //!
 //! Three lifetimes, three places: [`engine`] is made once; [`component`] and [`blueprint`] live as long as a plugin is
-//! loaded; [`instance`] is about single calls. [`pool`] joins the last two.
+//! loaded; [`instance`] is about single calls. [`pool`] joins the last two. [`load`] makes a component of bytes: from the
+//! [`cache`], or by one of the ways to [`compile`].
 
+mod artifact;
 mod bindings;
 pub(crate) mod blueprint;
+pub(crate) mod cache;
+pub(crate) mod compile;
 pub(crate) mod component;
 pub(crate) mod engine;
 mod epoch;
@@ -15,6 +19,7 @@ pub(crate) mod host;
 mod instance;
 mod interface;
 mod limiter;
+pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod pool;
 mod state;
@@ -22,6 +27,7 @@ mod state;
 use std::sync::Arc;
 
 pub use blueprint::Isolation;
+pub use compile::{CompileError, Compiler, CompilerChild, compile_child};
 pub use component::{PluginKind, digest_of};
 pub use engine::{EngineError, EngineOptions};
 pub use epoch::TickerHealth;

@@ -76,6 +76,9 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Give one event to one plugin, and show what becomes of it.
     Call(Box<CallArguments>),
+    /// Compile the component on stdin, within the limits that come with it: what the others start to load a plugin.
+    #[command(hide = true)]
+    CompileChild,
 }
 
 #[derive(Args)]

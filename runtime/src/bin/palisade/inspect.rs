@@ -1,7 +1,7 @@
 //! `palisade inspect`: what a component is.
 
 use anyhow::Result;
-use palisade::{EngineOptions, Inspection, PluginSpec, Runtime};
+use palisade::{Inspection, PluginSpec};
 use serde_json::json;
 
 use crate::arguments::InspectArguments;
@@ -11,7 +11,7 @@ use crate::{show, start, text};
 pub(crate) fn run(arguments: &InspectArguments) -> Result<Exit> {
     let spec = PluginSpec::from_file(&arguments.file);
     let inspection = start::tokio()?.block_on(async {
-        let runtime = Runtime::builder().engine(few_instances()).build()?;
+        let runtime = start::by_default()?.build()?;
         Ok::<_, anyhow::Error>(runtime.inspect(spec).await?)
     })?;
     let shown = if arguments.json {
@@ -21,13 +21,6 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<Exit> {
     };
     show::print(&shown)?;
     Ok(Exit::Ok)
-}
-
-/// Room for one plugin, which is ready sooner than room for thousands.
-pub(crate) fn few_instances() -> EngineOptions {
-    let mut options = EngineOptions::default();
-    options.max_instances = Some(4);
-    options
 }
 
 fn in_words(inspection: &Inspection) -> String {

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
+        Command::CompileChild => return palisade::compile_child(),
     };
     let exit = ended.unwrap_or_else(|error| {
         console.error(&error);

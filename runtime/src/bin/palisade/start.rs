@@ -1,8 +1,10 @@
 //! From a config file to plugins that run, or all that is in the way.
 
 use anyhow::{Context, Result, anyhow, bail};
-use palisade::config::Config;
-use palisade::{Inspection, LaunchError, LaunchFailure, LoadError, Runtime, Source};
+use palisade::config::{Config, user_cache_dir};
+use palisade::{
+    CompilerChild, EngineOptions, Inspection, LaunchError, LaunchFailure, LoadError, Runtime, RuntimeBuilder, Source,
+};
 
 use crate::letters::{Counted, Reasons};
 use crate::placement::{Found, misplaced};
@@ -21,7 +23,29 @@ pub(crate) fn build(config: &Config, reasons: &Reasons) -> Result<Runtime> {
         store: config.dead_letters(),
         reasons: reasons.clone(),
     };
-    Ok(config.runtime().dead_letters(letters).build()?)
+    Ok(by_config(config)?.dead_letters(letters).build()?)
+}
+
+/// The settings of a config.
+pub(crate) fn by_config(config: &Config) -> Result<RuntimeBuilder> {
+    Ok(config.runtime().compiler(config.compiler(compiler()?)))
+}
+
+/// The settings for one plugin without a config. Room for few instances is ready sooner than room for thousands.
+pub(crate) fn by_default() -> Result<RuntimeBuilder> {
+    let mut few_instances = EngineOptions::default();
+    few_instances.max_instances = Some(4);
+    let builder = Runtime::builder().engine(few_instances).compiler(compiler()?);
+    Ok(match user_cache_dir() {
+        Some(directory) => builder.cache_dir(directory),
+        None => builder,
+    })
+}
+
+/// This very program, in a process of its own.
+fn compiler() -> Result<CompilerChild> {
+    let program = CompilerChild::this_program().context("this program can't be found, to compile with it")?;
+    Ok(program.args(["compile-child"]))
 }
 
 /// Starts all plugins, the filters first; none runs when this fails.

@@ -44,13 +44,17 @@ fn the_sample_says_what_is_so_anyway() {
     }
     assert_eq!(sample.engine.options(), plain.engine.options());
     assert_eq!(sample.events.limits(), plain.events.limits());
-    // As the docs of `RuntimeBuilder` and `MemoryDeadLetters` say.
-    let rest = format!("{:?} {:?}", sample.engine, sample.events);
+    assert_eq!(sample.cache.directory, plain.cache.directory);
+    // As the docs of `RuntimeBuilder`, `CompilerChild` and `MemoryDeadLetters` say.
+    let rest = format!("{:?} {:?} {:?}", sample.engine, sample.events, sample.cache.size);
     for default in [
         "max_component: Some(Size(67108864))",
+        "compile_time: Some(Time(30s))",
+        "compile_memory: Some(Size(1073741824))",
         "max_hops: Some(Count(16))",
         "publish_timeout: Some(Time(30s))",
         "dead_letters: Some(Count(1000))",
+        "Some(Size(1073741824))",
     ] {
         assert!(rest.contains(default), "{default}: {rest}");
     }

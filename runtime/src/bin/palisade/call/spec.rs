@@ -4,20 +4,17 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use palisade::config::Config;
-use palisade::{PluginSpec, RetryPolicy, Runtime, RuntimeBuilder, Source};
+use palisade::{PluginSpec, RetryPolicy, RuntimeBuilder, Source};
 
 use super::CallArguments;
-use crate::inspect::few_instances;
+use crate::start;
 
 pub(super) fn of(arguments: &CallArguments) -> Result<(PluginSpec, RuntimeBuilder)> {
     let (mut spec, builder) = match &arguments.config {
-        None => (
-            PluginSpec::from_file(&arguments.file),
-            Runtime::builder().engine(few_instances()),
-        ),
+        None => (PluginSpec::from_file(&arguments.file), start::by_default()?),
         Some(path) => {
             let config = Config::from_file(path)?;
-            (table(&config, arguments, path)?, config.runtime())
+            (table(&config, arguments, path)?, start::by_config(&config)?)
         }
     };
     apply(&mut spec, arguments);
