@@ -1,7 +1,9 @@
 //! The binary, run as a user runs it.
 
+mod cache;
 mod call;
 mod check;
+mod compile;
 mod config;
 mod files;
 mod help;
@@ -62,6 +64,7 @@ impl Dir {
         let mut command = Command::new(binary());
         command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
         command.env_remove("PALISADE_LOG").env("RUST_BACKTRACE", "1");
+        command.env("XDG_CACHE_HOME", binary().parent().unwrap().join("test-cache"));
         command
     }
 

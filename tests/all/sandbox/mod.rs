@@ -1,6 +1,9 @@
 //! The sandbox: each limit obeyed and violated, with a healthy neighbour served in both.
 
 mod beside;
+mod cache;
+mod compile;
+pub(crate) mod costly;
 mod faults;
 mod files;
 mod filters;
