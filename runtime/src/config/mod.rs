@@ -13,6 +13,7 @@ mod events;
 mod grants;
 mod limits;
 mod plugin;
+mod quarantine;
 mod settings;
 mod table;
 mod value;

@@ -12,10 +12,12 @@ use super::error::{ConfigError, all_or};
 use super::events::EventsTable;
 use super::limits::LimitsTable;
 use super::plugin::{FilterTable, PluginTable, Reader};
+use super::quarantine::Quarantine;
 use super::value::{Time, Value};
 use super::{Config, ceilings};
 use crate::delivery::{QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
+use crate::quarantine::QuarantinePolicy;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -33,6 +35,7 @@ struct FileTable {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct DefaultsTable {
+    quarantine: Option<Quarantine>,
     limits: LimitsTable,
     delivery: DeliveryTable,
 }
@@ -64,6 +67,11 @@ pub(super) fn read(document: &Document) -> Result<Config, ConfigError> {
     all_or(reader.problems, config)
 }
 
+fn quarantine(defaults: &DefaultsTable) -> Option<QuarantinePolicy> {
+    let policy = Some(QuarantinePolicy::default());
+    defaults.quarantine.as_ref().map_or(policy, |own| own.over(policy))
+}
+
 fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a LimitsTable) -> Reader<'a> {
     let mut limits = Limits::default();
     defaults.limits.apply(&mut limits);
@@ -78,6 +86,7 @@ fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a Li
             .as_ref()
             .map_or(queue, |table| table.over(queue)),
         retry: RetryPolicy::default(),
+        quarantine: quarantine(defaults),
         problems: defaults.limits.check("defaults.limits", ceilings, document),
         directories: Vec::new(),
         names: BTreeMap::new(),

@@ -3,6 +3,7 @@
 //! Three lifetimes, three places: [`engine`] is made once; [`component`] and [`blueprint`] live as long as a plugin is
 //! loaded; [`instance`] is about single calls. [`pool`] joins the last two.
 
+mod backoff;
 mod bindings;
 pub(crate) mod blueprint;
 pub(crate) mod component;
