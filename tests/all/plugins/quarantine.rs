@@ -154,13 +154,14 @@ async fn s7_nothing_else_counts() {
     runtime.launch(vec![touchy, spec("probe")]).await.unwrap();
     let errors = Seen::subscribe(&runtime, "plugin.error", "errors");
     for (event_type, data, class) in [
-        ("hostile.fail-retry", Value::Null, Class::Retry),
+        ("hostile.fail-retry", json!(0), Class::Retry),
         ("hostile.fail-reject", Value::Null, Class::Rejected),
         ("hostile.flood-log", json!(5), Class::HostPanic),
     ] {
         let report = runtime.publish(event(event_type, data)).await.unwrap();
         assert_eq!(report.of("hostile/sin").unwrap().class, class, "{event_type}");
     }
+    assert_eq!(sin(&runtime, "hostile.ok").await.0, Class::Ok, "by a fresh instance");
     let publisher = runtime.clone();
     let dropped = tokio::spawn(async move { publisher.publish(sleep()).await });
     guarded(until_busy(&runtime, "hostile")).await;
