@@ -396,6 +396,11 @@ impl Bus {
         });
     }
 
+    /// Returns when a drain has run out of time: what still runs is not waited for any more.
+    pub(crate) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
     fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }

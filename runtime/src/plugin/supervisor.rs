@@ -56,7 +56,11 @@ impl Plugin {
             .publish_host(types::PLUGIN_ERROR, &data, Some(self.name()))
             .await;
         // In such a pool nothing is called any more, so that nothing is published and nothing fails.
-        let _ = pool.close(last).await;
+        tokio::select! {
+            _ = pool.close(last) => {}
+            // The end of the runtime is not held up by who had the last say in it.
+            () = self.bus.ended() => {}
+        }
         // Only now: a call that was running may have subscribed until its end.
         self.forget_dynamic();
     }

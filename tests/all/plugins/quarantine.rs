@@ -407,14 +407,18 @@ fn s7_the_default_policy_is_five_faults_in_a_minute() {
 async fn s7_a_quarantine_during_a_launch() {
     let runtime = runtime();
     let changes = Seen::subscribe(&runtime, "plugin.>", "changes");
-    let slow = palisade_tests::hostile_as("slow").limits(brief());
+    let two_seconds = limits(|limits| limits.timeout = Duration::from_secs(2));
+    let slow = palisade_tests::hostile_as("slow").limits(two_seconds);
     let slow = slow.config(config(json!({ "in-start": "sleep" })));
     let launcher = runtime.clone();
     let first = hostile().quarantine(bears(0));
     let launch = tokio::spawn(async move { launcher.launch(vec![first, spec("probe"), slow]).await });
-    while state(&runtime, "slow") != Some(PluginState::Initialized) {
-        tokio::task::yield_now().await;
-    }
+    let under_way = async {
+        while state(&runtime, "slow") != Some(PluginState::Initialized) {
+            tokio::task::yield_now().await;
+        }
+    };
+    guarded(under_way).await;
     sins(&runtime, "hostile.trap", 1).await;
     assert_eq!(state(&runtime, "hostile"), Some(PluginState::Quarantined));
     guarded(launch).await.unwrap().unwrap_err();

@@ -3,18 +3,25 @@
 use std::time::Duration;
 
 use palisade::{Class, Event, PluginSpec, PluginState, PublishError, QuarantinePolicy, Report, Runtime};
-use palisade_tests::{Seen, config, event, hostile, runtime_with, spec};
+use palisade_tests::{Seen, config, event, hostile, limits, runtime_with, spec};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::watch::{brief, guarded, sleep, state, until_busy};
 
+const NONE: QuarantinePolicy = QuarantinePolicy {
+    faults: 0,
+    window: Duration::from_secs(24 * 3600),
+};
+
 /// Not one fault is borne; a call may take half a second.
 fn touchy() -> PluginSpec {
-    let window = Duration::from_secs(24 * 3600);
-    hostile()
-        .limits(brief())
-        .quarantine(QuarantinePolicy { faults: 0, window })
+    hostile().limits(brief()).quarantine(NONE)
+}
+
+/// The same, with so much time for a call that whatever the test does comes before its end.
+fn patient() -> PluginSpec {
+    touchy().limits(limits(|limits| limits.timeout = Duration::from_secs(2)))
 }
 
 async fn beside(hostile: PluginSpec) -> (Runtime, Seen) {
@@ -26,6 +33,13 @@ async fn beside(hostile: PluginSpec) -> (Runtime, Seen) {
 fn publish(runtime: &Runtime, event: Event) -> JoinHandle<Result<Report, PublishError>> {
     let runtime = runtime.clone();
     tokio::spawn(async move { runtime.publish(event).await })
+}
+
+/// Waits until one of two instances is at work.
+async fn until_one_is_busy(runtime: &Runtime) {
+    while runtime.plugin("hostile").unwrap().instance_memory.len() == 2 {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn class(runtime: &Runtime, event: Event) -> Class {
@@ -45,10 +59,7 @@ fn trap() -> Event {
 /// S7: instances that fail at the same time are counted each, and the plugin is quarantined once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s7_faults_at_the_same_time_are_told_once() {
-    let five = QuarantinePolicy {
-        window: Duration::from_secs(24 * 3600),
-        ..QuarantinePolicy::default()
-    };
+    let five = QuarantinePolicy { faults: 5, ..NONE };
     for (instances, quarantined) in [(5, false), (6, true), (9, true)] {
         let (runtime, errors) = beside(touchy().concurrency(instances).quarantine(five)).await;
         let calls: Vec<_> = (0..instances).map(|_| publish(&runtime, sleep())).collect();
@@ -70,11 +81,9 @@ async fn s7_faults_at_the_same_time_are_told_once() {
 /// S7: calls that run when their plugin is quarantined come to their own end, and a start waits for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s7_calls_that_run_are_finished() {
-    let (runtime, errors) = beside(touchy().concurrency(2)).await;
-    let running = publish(&runtime, event("hostile.sleep", json!(200)));
-    while runtime.plugin("hostile").unwrap().instance_memory.len() == 2 {
-        tokio::task::yield_now().await;
-    }
+    let (runtime, errors) = beside(hostile().quarantine(NONE).concurrency(2)).await;
+    let running = publish(&runtime, event("hostile.sleep", json!(1000)));
+    guarded(until_one_is_busy(&runtime)).await;
     assert_eq!(class(&runtime, trap()).await, Class::Trap);
     assert_eq!(
         class(&runtime, ok()).await,
@@ -96,7 +105,7 @@ async fn s7_calls_that_run_are_finished() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s7_a_fault_while_the_plugin_stops_is_held_against_nobody() {
     for unload in [false, true] {
-        let (runtime, errors) = beside(touchy()).await;
+        let (runtime, errors) = beside(patient()).await;
         let running = publish(&runtime, sleep());
         guarded(until_busy(&runtime, "hostile")).await;
         if unload {
@@ -116,7 +125,7 @@ async fn s7_a_fault_while_the_plugin_stops_is_held_against_nobody() {
 /// S7, L4: a fault of instances that were replaced meanwhile says nothing about those that took over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s7_a_fault_of_replaced_instances_is_held_against_nobody() {
-    let (runtime, errors) = beside(touchy()).await;
+    let (runtime, errors) = beside(patient()).await;
     let running = publish(&runtime, sleep());
     guarded(until_busy(&runtime, "hostile")).await;
     guarded(runtime.reconfigure("hostile", config(json!({ "in-stop": "nothing" }))))
@@ -133,14 +142,17 @@ async fn s7_a_fault_of_replaced_instances_is_held_against_nobody() {
 /// S7, L4: a plugin that is quarantined while another config is tried is so after that has failed, and told once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s7_a_quarantine_while_another_config_is_tried() {
-    let (runtime, errors) = beside(touchy()).await;
+    let (runtime, errors) = beside(patient()).await;
     let instances = runtime.health().await.instances;
     let changer = runtime.clone();
     let never_starts = config(json!({ "in-start": "sleep" }));
     let change = tokio::spawn(async move { changer.reconfigure("hostile", never_starts).await });
-    while runtime.health().await.instances == instances {
-        tokio::task::yield_now().await;
-    }
+    let under_way = async {
+        while runtime.health().await.instances == instances {
+            tokio::task::yield_now().await;
+        }
+    };
+    guarded(under_way).await;
     assert_eq!(class(&runtime, trap()).await, Class::Trap);
     assert_eq!(class(&runtime, ok()).await, Class::Unavailable);
     assert_eq!(state(&runtime, "hostile"), Some(PluginState::Quarantined));
@@ -179,4 +191,21 @@ async fn s7_d7_a_shutdown_right_after_the_fault() {
         assert_eq!(state(&runtime, "probe"), Some(PluginState::Stopped));
         assert_eq!((runtime.health().await.instances, errors.len()), (0, 1));
     }
+}
+
+/// S7, D7: a call that still runs in a quarantined plugin when the drain is over does not keep the others from their end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s7_d7_a_shutdown_does_not_wait_for_the_calls_of_a_quarantined_plugin() {
+    let hour = limits(|limits| limits.timeout = Duration::from_secs(3600));
+    let (runtime, errors) = beside(hostile().quarantine(NONE).limits(hour).concurrency(2)).await;
+    let running = publish(&runtime, sleep());
+    guarded(until_one_is_busy(&runtime)).await;
+    assert_eq!(class(&runtime, trap()).await, Class::Trap);
+    guarded(errors.wait_for(1)).await;
+    guarded(runtime.shutdown(Duration::from_millis(100))).await;
+    assert_eq!(state(&runtime, "hostile"), Some(PluginState::Quarantined));
+    assert_eq!(state(&runtime, "probe"), Some(PluginState::Stopped));
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+    assert_eq!(runtime.health().await.instances, 0);
 }
