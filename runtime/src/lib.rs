@@ -51,6 +51,7 @@ mod limits;
 mod outcome;
 mod pattern;
 mod plugin;
+mod quarantine;
 mod runtime;
 mod sandbox;
 
@@ -73,6 +74,7 @@ pub use plugin::{
     LoadError, Ordering, PluginConfig, PluginError, PluginInfo, PluginSpec, PluginState, PluginStatus, REDACTED,
     Source,
 };
+pub use quarantine::QuarantinePolicy;
 pub use runtime::{Drained, Runtime, RuntimeHealth, WeakRuntime};
 pub use sandbox::{
     CompileError, Compiler, CompilerChild, ComponentError, EngineError, EngineOptions, Health, INTERFACE_VERSION,

@@ -77,6 +77,27 @@ impl Class {
         }
     }
 
+    /// Whether the guest is to blame for it: what a plugin is [quarantined](crate::QuarantinePolicy) for when it comes too
+    /// often. Verdicts on events, asking for a retry, having no room, being away and being cancelled are no faults of a
+    /// guest's, nor is a panic of the host.
+    pub fn is_guest_fault(self) -> bool {
+        match self {
+            Class::Timeout
+            | Class::Trap
+            | Class::StackOverflow
+            | Class::OutOfFuel
+            | Class::OutOfMemory
+            | Class::HostLimit => true,
+            Class::Ok
+            | Class::Retry
+            | Class::Rejected
+            | Class::HostPanic
+            | Class::Overloaded
+            | Class::Unavailable
+            | Class::Cancelled => false,
+        }
+    }
+
     /// Whether another attempt could end differently, so that a queue tries again: everything but ok and rejected.
     pub fn is_retryable(self) -> bool {
         !matches!(self, Class::Ok | Class::Rejected)

@@ -271,7 +271,8 @@ impl Runtime {
         self.inner.manager.check(specs).await
     }
 
-    /// Starts a loaded, stopped or failed plugin: `start` is called in its instances, then it takes events.
+    /// Starts a loaded, stopped, failed or quarantined plugin: `start` is called in its instances, then it takes events. A
+    /// quarantined one first ends the calls that still run, and nothing is held against it afterwards.
     ///
     /// # Errors
     /// When it is started, a dependency is not, or its `start` fails.
@@ -280,10 +281,11 @@ impl Runtime {
         carry_through(async move { manager.start(&plugin).await }).await
     }
 
-    /// Stops a plugin. No delivery to it begins after this has returned; those that ran have ended.
+    /// Stops a plugin. No delivery to it begins after this has returned; those that ran have ended. A quarantined one is
+    /// stopped without its `stop` being called; a filter leaves the chain with that.
     ///
     /// # Errors
-    /// When it is not started, or others that are depend on it.
+    /// When it is neither started nor quarantined, or others that are depend on it.
     pub async fn stop(&self, plugin: &str) -> Result<(), PluginError> {
         let (manager, plugin) = (self.inner.manager.clone(), plugin.to_owned());
         carry_through(async move { manager.stop(&plugin).await }).await

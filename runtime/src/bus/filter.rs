@@ -1,9 +1,8 @@
 //! Filters: what decides, once an event, whether it goes on.
 
-use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,10 +12,7 @@ use crate::clock::deadline;
 use crate::event::Event;
 use crate::handler::{BoxFuture, Fault, panic_message};
 use crate::outcome::Class;
-
-/// How many faults within [`FAULT_WINDOW`] a filter may have before it is taken out (the same as S7's for plugins).
-const FAULTS: usize = 5;
-const FAULT_WINDOW: Duration = Duration::from_secs(60);
+use crate::quarantine::{FaultCount, QuarantinePolicy};
 
 /// Tells filters apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +28,12 @@ impl std::fmt::Display for FilterId {
 pub trait Filter: Send + Sync + 'static {
     /// The verdict on one event, by the deadline. May be dropped at any await.
     fn accepts<'a>(&'a self, event: &'a Event, deadline: Instant) -> BoxFuture<'a, Result<bool, Fault>>;
+
+    /// Whether it is out of order: then it is not asked, and events fare as its `on_fault` says. `None`, unless it says
+    /// otherwise: it does not watch over its own faults, so that the bus counts them.
+    fn is_out(&self) -> Option<bool> {
+        None
+    }
 }
 
 impl<F: Fn(&Event) -> bool + Send + Sync + 'static> Filter for F {
@@ -44,10 +46,11 @@ impl<F: Fn(&Event) -> bool + Send + Sync + 'static> Filter for F {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnFault {
-    /// The event does not go on; after more than 5 faults in 60 s no event does, without the filter being asked.
+    /// The event does not go on. After more than 5 faults in 60 s no event does, without the filter being asked, until a
+    /// native filter is removed or a filter plugin, which is [quarantined](crate::QuarantinePolicy), is started again.
     #[default]
     Reject,
-    /// The event goes on; after more than 5 faults in 60 s the filter is not asked any more.
+    /// The event goes on. After more than 5 faults in 60 s the filter is not asked any more, until the same.
     Pass,
 }
 
@@ -94,14 +97,15 @@ pub(crate) struct FilterEntry {
     filter: Arc<dyn Filter>,
     options: FilterOptions,
     tripped: AtomicBool,
-    faults: Mutex<VecDeque<Instant>>,
+    /// Of one that does not watch over its faults itself.
+    faults: Option<FaultCount>,
 }
 
 /// What a filter said, or failed to say.
 pub(crate) enum Verdict {
     Accept,
     Refuse,
-    /// It has failed too often to be asked, and nothing goes on without it.
+    /// It is out of order, and nothing goes on without it.
     Tripped,
     /// The fault decides as `on-fault` says; `tripped` once, when it was one too many.
     Fault {
@@ -113,13 +117,14 @@ pub(crate) enum Verdict {
 
 impl FilterEntry {
     pub(crate) fn new(id: FilterId, name: Arc<str>, filter: Arc<dyn Filter>, options: FilterOptions) -> Self {
+        let counts_itself = filter.is_out().is_some();
         Self {
             id,
             name,
             filter,
             options,
             tripped: AtomicBool::new(false),
-            faults: Mutex::default(),
+            faults: (!counts_itself).then(|| FaultCount::new(QuarantinePolicy::default())),
         }
     }
 
@@ -129,7 +134,7 @@ impl FilterEntry {
 
     pub(crate) async fn judge(&self, event: &Event) -> Verdict {
         let pass = self.options.on_fault == OnFault::Pass;
-        if self.tripped.load(Ordering::Relaxed) {
+        if self.is_out() {
             return if pass { Verdict::Accept } else { Verdict::Tripped };
         }
         match self.ask(event).await {
@@ -164,17 +169,15 @@ impl FilterEntry {
         }
     }
 
+    fn is_out(&self) -> bool {
+        self.filter
+            .is_out()
+            .unwrap_or_else(|| self.tripped.load(Ordering::Relaxed))
+    }
+
     /// Counts a fault; true when this is the one that takes the filter out.
     fn count_fault(&self) -> bool {
-        let now = Instant::now();
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        while faults
-            .front()
-            .is_some_and(|first| now.duration_since(*first) > FAULT_WINDOW)
-        {
-            faults.pop_front();
-        }
-        faults.push_back(now);
-        faults.len() > FAULTS && !self.tripped.swap(true, Ordering::Relaxed)
+        let too_many = self.faults.as_ref().is_some_and(|faults| faults.add().is_some());
+        too_many && !self.tripped.swap(true, Ordering::Relaxed)
     }
 }

@@ -387,6 +387,20 @@ impl Bus {
         self.counters.read(self.dead_letters.total())
     }
 
+    /// Runs what follows by itself from what is pending now; `quiet` waits for it.
+    pub(crate) fn follow_up(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let pending = self.inflight.begin();
+        self.tokio.spawn(async move {
+            work.await;
+            drop(pending);
+        });
+    }
+
+    /// Returns when a drain has run out of time: what still runs is not waited for any more.
+    pub(crate) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
     fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }

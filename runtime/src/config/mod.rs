@@ -14,6 +14,7 @@ mod events;
 mod grants;
 mod limits;
 mod plugin;
+mod quarantine;
 mod settings;
 mod table;
 mod value;

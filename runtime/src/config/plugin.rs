@@ -12,12 +12,14 @@ use super::document::Document;
 use super::error::ConfigProblem;
 use super::grants::{FilterGrantsTable, Found, GrantsTable};
 use super::limits::LimitsTable;
+use super::quarantine::Quarantine;
 use super::settings::{self, SettingsTable};
 use super::value::{Count, Digest, HostPath, Name, Parsed, Time, Value};
 use crate::bus::{FilterOptions, OnFault};
 use crate::delivery::{QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::plugin::{HandlerSpec, PluginSpec};
+use crate::quarantine::QuarantinePolicy;
 use crate::sandbox::Isolation;
 
 /// `[[plugin]]`.
@@ -29,6 +31,7 @@ pub(super) struct PluginTable {
     digest: Option<Parsed<Digest>>,
     isolation: Option<IsolationName>,
     concurrency: Option<Count<usize, 10_000>>,
+    quarantine: Option<Quarantine>,
     #[serde(default)]
     config: SettingsTable,
     config_file: Option<Spanned<String>>,
@@ -61,6 +64,7 @@ pub(super) struct FilterTable {
     instances: Option<Count<usize, 10_000>>,
     timeout: Option<Spanned<Time>>,
     on_fault: Option<OnFaultName>,
+    quarantine: Option<Quarantine>,
     #[serde(default)]
     config: SettingsTable,
     config_file: Option<Spanned<String>>,
@@ -91,6 +95,7 @@ pub(super) struct Reader<'a> {
     pub(super) ceilings: &'a LimitsTable,
     pub(super) queue: QueuePolicy,
     pub(super) retry: RetryPolicy,
+    pub(super) quarantine: Option<QuarantinePolicy>,
     pub(super) problems: Vec<ConfigProblem>,
     pub(super) directories: Vec<(PathBuf, ConfigProblem)>,
     /// The names that the file gives, with their lines.
@@ -107,6 +112,7 @@ impl Reader<'_> {
         spec.concurrency = table.concurrency.as_ref().map_or(spec.concurrency, Value::get);
         let file = table.config_file.as_ref();
         spec.config = settings::read(&table.config, file, "plugin", self.document, &mut self.problems);
+        spec.quarantine = self.quarantine(table.quarantine.as_ref());
         spec.limits = self.limits("plugin.limits", &table.limits);
         spec.grants = self.grants("plugin", &table.grants);
         spec.queue = table
@@ -127,6 +133,7 @@ impl Reader<'_> {
         spec.concurrency = table.instances.as_ref().map_or(spec.concurrency, Value::get);
         let file = table.config_file.as_ref();
         spec.config = settings::read(&table.config, file, "filter", self.document, &mut self.problems);
+        spec.quarantine = self.quarantine(table.quarantine.as_ref());
         self.refuse_bus_limits(&table.limits);
         spec.limits = self.limits("filter.limits", &table.limits);
         spec.grants = self.grants("filter", &table.grants.into());
@@ -196,6 +203,10 @@ impl Reader<'_> {
             directories: &mut self.directories,
         };
         table.grants(owner, self.document, found)
+    }
+
+    fn quarantine(&self, own: Option<&Quarantine>) -> Option<QuarantinePolicy> {
+        own.map_or(self.quarantine, |own| own.over(self.quarantine))
     }
 
     pub(super) fn retry(&mut self, key: &str, table: Option<&Spanned<RetryTable>>, before: RetryPolicy) -> RetryPolicy {

@@ -14,9 +14,11 @@ use super::events::EventsTable;
 use super::limits::LimitsTable;
 use super::plugin::{FilterTable, PluginTable, Reader};
 use super::value::{Size, Time, Value};
+use super::quarantine::Quarantine;
 use super::{Config, ceilings};
 use crate::delivery::{QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
+use crate::quarantine::QuarantinePolicy;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -36,6 +38,7 @@ struct FileTable {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct DefaultsTable {
+    quarantine: Option<Quarantine>,
     limits: LimitsTable,
     delivery: DeliveryTable,
 }
@@ -70,6 +73,11 @@ pub(super) fn read(document: &Document) -> Result<Config, ConfigError> {
     all_or(reader.problems, config)
 }
 
+fn quarantine(defaults: &DefaultsTable) -> Option<QuarantinePolicy> {
+    let policy = Some(QuarantinePolicy::default());
+    defaults.quarantine.as_ref().map_or(policy, |own| own.over(policy))
+}
+
 fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a LimitsTable) -> Reader<'a> {
     let mut limits = Limits::default();
     defaults.limits.apply(&mut limits);
@@ -84,6 +92,7 @@ fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a Li
             .as_ref()
             .map_or(queue, |table| table.over(queue)),
         retry: RetryPolicy::default(),
+        quarantine: quarantine(defaults),
         problems: defaults.limits.check("defaults.limits", ceilings, document),
         directories: Vec::new(),
         names: BTreeMap::new(),

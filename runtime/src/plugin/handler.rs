@@ -1,6 +1,6 @@
 //! A plugin's handler and a plugin's filter, as the bus knows them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
@@ -9,20 +9,31 @@ use crate::bus::Filter;
 use crate::event::Event;
 use crate::handler::{BoxFuture, Completion, Delivery, Fault, Handler};
 use crate::outcome::Class;
+use crate::quarantine::Quarantined;
 use crate::sandbox::pool::Pool;
 
 /// What the handlers of a plugin share: the instances that serve now, if any.
 pub(crate) struct Serving {
     digest: String,
     concurrency: usize,
+    /// Read by every delivery; changed under the lock of `away`.
     pool: ArcSwapOption<Pool>,
+    away: Mutex<Away>,
+}
+
+struct Away {
     /// Why there are no instances.
-    away: Mutex<String>,
+    why: Arc<str>,
+    /// Instances that were quarantined, until somebody has seen to the plugin's state.
+    quarantined: Option<(Arc<Pool>, Arc<Quarantined>)>,
 }
 
 impl Serving {
     pub(crate) fn new(plugin: &str, digest: String, concurrency: usize) -> Arc<Self> {
-        let away = Mutex::new(format!("{plugin} is not started"));
+        let away = Mutex::new(Away {
+            why: format!("{plugin} is not started").into(),
+            quarantined: None,
+        });
         Arc::new(Self {
             digest,
             concurrency,
@@ -35,19 +46,56 @@ impl Serving {
         self.pool.load_full()
     }
 
-    /// Events go to these instances from now on; returns those that served before.
+    /// Events go to these instances from now on; returns those that served before. If they were quarantined meanwhile,
+    /// that is over with them.
     pub(crate) fn open(&self, pool: Arc<Pool>) -> Option<Arc<Pool>> {
-        self.pool.swap(Some(pool))
+        let mut away = self.lock();
+        let before = self.pool.swap(Some(pool));
+        before.or(away.quarantined.take().map(|(pool, _)| pool))
     }
 
-    /// Events are refused from now on; returns the instances that served before.
+    /// Events are refused from now on; returns the instances that served before, as `open` does.
     pub(crate) fn close(&self, why: String) -> Option<Arc<Pool>> {
-        *self.away.lock().unwrap_or_else(PoisonError::into_inner) = why;
-        self.pool.swap(None)
+        let mut away = self.lock();
+        away.why = why.into();
+        let before = self.pool.swap(None);
+        before.or(away.quarantined.take().map(|(pool, _)| pool))
     }
 
-    fn away(&self) -> String {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The same for instances that failed too often; false if they don't serve any more, so that it concerns nobody.
+    pub(crate) fn quarantine(&self, pool: &Pool, why: &Arc<Quarantined>) -> bool {
+        let mut away = self.lock();
+        let now = self.pool.load_full();
+        let Some(now) = now.filter(|now| std::ptr::eq(&raw const **now, pool)) else {
+            return false;
+        };
+        self.pool.store(None);
+        away.why = why.words.clone();
+        away.quarantined = Some((now, why.clone()));
+        true
+    }
+
+    /// Why the plugin's state has to change to quarantined, if so.
+    pub(crate) fn quarantined(&self) -> Option<Arc<Quarantined>> {
+        self.lock().quarantined.as_ref().map(|(_, why)| why.clone())
+    }
+
+    /// The instances that were quarantined, for whoever has seen to that.
+    pub(crate) fn take_quarantined(&self) -> Option<Arc<Pool>> {
+        self.lock().quarantined.take().map(|(pool, _)| pool)
+    }
+
+    /// Whether events are refused.
+    fn is_away(&self) -> bool {
+        self.pool.load().is_none()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Away> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn away(&self) -> Arc<str> {
+        self.lock().why.clone()
     }
 
     fn unavailable(&self) -> Fault {
@@ -93,7 +141,7 @@ impl Handler for PluginHandler {
     }
 
     fn unavailable(&self) -> Option<String> {
-        self.serving.pool.load().is_none().then(|| self.serving.away())
+        self.serving.is_away().then(|| self.serving.away().to_string())
     }
 }
 
@@ -115,5 +163,10 @@ impl Filter for PluginFilter {
                 }
             }
         })
+    }
+
+    /// S7 counts its faults, and not the bus; without instances there is nobody to ask.
+    fn is_out(&self) -> Option<bool> {
+        Some(self.serving.is_away())
     }
 }

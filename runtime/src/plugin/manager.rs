@@ -13,7 +13,7 @@ use crate::handler::Fault;
 use crate::plugin::dependencies::{check_reachable, start_order};
 use crate::plugin::error::LaunchFailure;
 use crate::plugin::one::Plugin;
-use crate::plugin::prepare::{Prepared, Shared, not_running};
+use crate::plugin::prepare::{Prepared, Shared};
 use crate::plugin::{
     Inspection, LaunchError, LoadError, PluginConfig, PluginError, PluginSpec, PluginState, PluginStatus,
 };
@@ -33,6 +33,19 @@ struct Plugins {
     by_name: BTreeMap<Arc<str>, Arc<Plugin>>,
     /// In the order in which they started; they stop in the reverse of it.
     started: Vec<Arc<str>>,
+}
+
+impl Plugins {
+    /// One that was quarantined may be there still.
+    fn push_started(&mut self, name: &Arc<str>) {
+        self.started.retain(|other| other != name);
+        self.started.push(name.clone());
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.by_name.remove(name);
+        self.started.retain(|other| **other != *name);
+    }
 }
 
 impl Manager {
@@ -142,9 +155,9 @@ impl Manager {
     /// Makes a plugin known, and tells of it before anyone can start it.
     async fn register(&self, prepared: Prepared) -> Result<Arc<Plugin>, LoadError> {
         let plugin = Plugin::new(prepared, self.shared.clone(), self.bus.clone());
-        let changing = plugin.changing.lock().await;
+        let changing = plugin.change(None).await;
         self.insert(&plugin)?;
-        self.tell(types::PLUGIN_LOADED, &plugin, None).await;
+        plugin.tell(types::PLUGIN_LOADED, None).await;
         drop(changing);
         Ok(plugin)
     }
@@ -168,7 +181,7 @@ impl Manager {
 
     pub(crate) async fn start(&self, name: &str) -> Result<(), PluginError> {
         let plugin = self.get(name)?;
-        let _changing = plugin.changing.lock().await;
+        let _changing = plugin.change(None).await;
         if self.closed.load(Ordering::SeqCst) {
             return Err(PluginError::ShuttingDown);
         }
@@ -181,15 +194,14 @@ impl Manager {
         match self.start_instances(&plugin).await {
             Ok(outbox) => {
                 plugin.set_state(PluginState::Started, None);
-                self.lock().started.push(plugin.name().clone());
-                self.tell(types::PLUGIN_STARTED, &plugin, None).await;
+                self.lock().push_started(plugin.name());
+                plugin.tell(types::PLUGIN_STARTED, None).await;
                 self.bus.release_from_plugin(outbox).await;
                 Ok(())
             }
             Err(fault) => {
-                plugin.leave_bus();
-                plugin.set_state(PluginState::Error, Some(fault.to_string()));
-                self.tell(types::PLUGIN_ERROR, &plugin, Some(&fault)).await;
+                plugin.fail(&fault);
+                plugin.tell(types::PLUGIN_ERROR, Some(&fault)).await;
                 Err(PluginError::Start {
                     plugin: name.to_owned(),
                     fault,
@@ -203,7 +215,7 @@ impl Manager {
         let blueprint = blueprint.map_err(|why| Fault::new(crate::Class::Unavailable, why))?;
         let instances = Pool::instantiate(&blueprint).await?;
         plugin.set_state(PluginState::Initialized, None);
-        self.tell(types::PLUGIN_INITIALIZED, plugin, None).await;
+        plugin.tell(types::PLUGIN_INITIALIZED, None).await;
         plugin.open(blueprint, instances).await
     }
 
@@ -231,10 +243,10 @@ impl Manager {
 
     pub(crate) async fn stop(&self, name: &str) -> Result<(), PluginError> {
         let plugin = self.get(name)?;
-        let _changing = plugin.changing.lock().await;
+        let _changing = plugin.change(None).await;
         self.check_known(&plugin)?;
         let state = plugin.state();
-        if state != PluginState::Started {
+        if !matches!(state, PluginState::Started | PluginState::Quarantined) {
             return Err(wrong_state(name, state, "stopped"));
         }
         self.check_dependents(name)?;
@@ -247,7 +259,7 @@ impl Manager {
         let outbox = plugin.close(last).await;
         plugin.set_state(PluginState::Stopped, None);
         self.bus.release_from_plugin(outbox).await;
-        self.tell(types::PLUGIN_STOPPED, plugin, None).await;
+        plugin.tell(types::PLUGIN_STOPPED, None).await;
     }
 
     fn check_dependents(&self, name: &str) -> Result<(), PluginError> {
@@ -270,15 +282,17 @@ impl Manager {
     /// Stops the plugin if it runs, and forgets it.
     pub(crate) async fn unload(&self, name: &str) -> Result<(), PluginError> {
         let plugin = self.get(name)?;
-        let _changing = plugin.changing.lock().await;
+        let _changing = plugin.change(None).await;
         self.check_known(&plugin)?;
+        // One that does not run may have lost those that depend on it to its quarantine only.
+        self.check_dependents(name)?;
         if plugin.state() == PluginState::Started {
-            self.check_dependents(name)?;
             self.stop_instances(&plugin, None).await;
         }
+        plugin.leave_chain();
         plugin.leave_bus();
-        self.lock().by_name.remove(name);
-        self.tell(types::PLUGIN_UNLOADED, &plugin, None).await;
+        self.lock().forget(name);
+        plugin.tell(types::PLUGIN_UNLOADED, None).await;
         Ok(())
     }
 
@@ -286,7 +300,7 @@ impl Manager {
     /// can't start, those at work go on, with the config they have.
     pub(crate) async fn reconfigure(&self, name: &str, config: PluginConfig) -> Result<Vec<String>, PluginError> {
         let plugin = self.get(name)?;
-        let _changing = plugin.changing.lock().await;
+        let _changing = plugin.change(None).await;
         self.check_known(&plugin)?;
         let state = plugin.state();
         let changed = plugin.config().changed_keys(&config);
@@ -312,8 +326,14 @@ impl Manager {
     pub(crate) async fn health(&self, name: &str) -> Result<Health, PluginError> {
         let plugin = self.get(name)?;
         match plugin.pool() {
-            Some(pool) => Ok(pool.health().await),
-            None => Ok(Health::Unhealthy(not_running(plugin.state()).to_string())),
+            Some(pool) => {
+                let (health, outbox) = pool.health().await;
+                if !outbox.is_empty() {
+                    self.bus.release_from_plugin(outbox).await;
+                }
+                Ok(health)
+            }
+            None => Ok(Health::Unhealthy(plugin.not_running().to_string())),
         }
     }
 
@@ -333,11 +353,11 @@ impl Manager {
         let plugins: Vec<_> = self.lock().by_name.values().cloned().collect();
         for plugin in plugins {
             // A start that had begun comes to its end first, so that none is missed below.
-            drop(timeout_at(last, plugin.changing.lock()).await);
+            drop(timeout_at(last, plugin.change(Some(last))).await);
         }
         while let Some(name) = self.take_last_started() {
             let Ok(plugin) = self.get(&name) else { continue };
-            let Ok(_changing) = timeout_at(last, plugin.changing.lock()).await else {
+            let Ok(_changing) = timeout_at(last, plugin.change(Some(last))).await else {
                 tracing::warn!(plugin = %name, "its life is changing still, so it is not stopped in order");
                 continue;
             };
@@ -349,20 +369,6 @@ impl Manager {
 
     fn take_last_started(&self) -> Option<Arc<str>> {
         self.lock().started.pop()
-    }
-
-    async fn tell(&self, event_type: &str, plugin: &Plugin, fault: Option<&Fault>) {
-        let (name, state) = (plugin.name(), plugin.state());
-        let mut data = json!({ "plugin": &**name, "version": plugin.version(), "state": state.as_str() });
-        match (fault, data.as_object_mut()) {
-            (Some(fault), Some(data)) => {
-                tracing::error!(plugin = %name, %fault, "{event_type}");
-                data.insert("class".to_owned(), fault.class().as_str().into());
-                data.insert("error".to_owned(), fault.message().into());
-            }
-            _ => tracing::info!(plugin = %name, "{event_type}"),
-        }
-        self.bus.publish_host(event_type, &data, Some(name)).await;
     }
 
     fn get(&self, name: &str) -> Result<Arc<Plugin>, PluginError> {

@@ -11,6 +11,7 @@ mod one;
 mod prepare;
 mod spec;
 mod state;
+mod supervisor;
 
 pub use config::{PluginConfig, REDACTED};
 pub use error::{LaunchError, LaunchFailure, LoadError, PluginError};

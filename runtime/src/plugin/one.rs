@@ -4,33 +4,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 
-use crate::bus::{Bus, FilterId, SubscribeError, SubscribeOptions};
+use crate::bus::{Bus, FilterId, OnFault, SubscribeError, SubscribeOptions};
 use crate::event::Event;
 use crate::handler::{Fault, Handler};
-use crate::outcome::HandlerName;
+use crate::outcome::{Class, HandlerName};
 use crate::pattern::Pattern;
 use crate::plugin::handler::{PluginFilter, PluginHandler, Serving};
-use crate::plugin::prepare::{Prepared, Shared};
+use crate::plugin::prepare::{Prepared, Shared, not_running};
+use crate::plugin::supervisor::Overseer;
 use crate::plugin::{PluginConfig, PluginState, PluginStatus};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::log::GuestLog;
-use crate::sandbox::pool::{Instances, Pool};
+use crate::sandbox::pool::{Instances, Pool, Supervision};
 
 /// A loaded plugin. Its life changes one step at a time, under `changing`; its state is read without it.
 pub(crate) struct Plugin {
     prepared: Prepared,
     shared: Arc<Shared>,
-    bus: Arc<Bus>,
+    pub(super) bus: Arc<Bus>,
     log: Arc<GuestLog>,
-    serving: Arc<Serving>,
+    pub(super) serving: Arc<Serving>,
     handlers: Vec<(HandlerName, Arc<dyn Handler>, SubscribeOptions)>,
     state: Mutex<State>,
     itself: Weak<Plugin>,
     /// Held while the plugin's life changes. No handler is called and no event awaited under it but the plugin's own
     /// `start` and `stop`, which end by their deadlines.
-    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(super) changing: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -81,11 +82,28 @@ impl Plugin {
         &self.prepared.info.dependencies
     }
 
+    pub(super) fn kind(&self) -> PluginKind {
+        self.prepared.compiled.exports.kind()
+    }
+
+    pub(super) fn on_fault(&self) -> OnFault {
+        self.prepared.spec.filter.on_fault
+    }
+
     pub(crate) fn version(&self) -> &str {
         &self.prepared.info.version
     }
 
+    /// A plugin whose faults were too many is quarantined from that moment on, whenever its life is changed next.
     pub(crate) fn state(&self) -> PluginState {
+        match self.settled_state() {
+            PluginState::Started if self.serving.quarantined().is_some() => PluginState::Quarantined,
+            state => state,
+        }
+    }
+
+    /// What the events about it say: they tell of one change after the other.
+    pub(super) fn settled_state(&self) -> PluginState {
         self.lock().state
     }
 
@@ -105,6 +123,14 @@ impl Plugin {
 
     pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
         self.serving.pool()
+    }
+
+    /// What a health check says while there are no instances.
+    pub(crate) fn not_running(&self) -> Fault {
+        match self.state() {
+            PluginState::Quarantined => Fault::new(Class::Unavailable, self.serving.away()),
+            state => not_running(state),
+        }
     }
 
     /// The recipe for instances with this config.
@@ -139,13 +165,13 @@ impl Plugin {
 
     /// Starts instances and lets events in. Returns what `start` published; on an error all is as it was before.
     pub(crate) async fn open(&self, blueprint: Arc<Blueprint>, instances: Instances) -> Result<Vec<Event>, Fault> {
-        let opened = Pool::open(blueprint, instances).await;
+        let opened = Pool::open(blueprint, instances, self.supervision()).await;
         let (pool, outbox) = opened.inspect_err(|_| self.forget_dynamic())?;
         self.serving.open(pool);
         if let Err(error) = self.join_bus() {
             self.leave_bus();
             self.serving.close(format!("{} did not start", self.name()));
-            return Err(Fault::new(crate::Class::Unavailable, error.to_string()));
+            return Err(Fault::new(Class::Unavailable, error.to_string()));
         }
         Ok(outbox)
     }
@@ -156,7 +182,7 @@ impl Plugin {
         let before = self.lock().dynamic.clone();
         let started = async {
             let instances = Pool::instantiate(&blueprint).await?;
-            Pool::open(blueprint.clone(), instances).await
+            Pool::open(blueprint.clone(), instances, self.supervision()).await
         };
         let (pool, mut outbox) = started.await.inspect_err(|_| self.forget_dynamic_but(&before))?;
         if let Some(before) = self.serving.open(pool) {
@@ -167,11 +193,7 @@ impl Plugin {
 
     /// L3: lets no event in any more, waits for the calls that run, and calls `stop`. Returns what that published.
     pub(crate) async fn close(&self, last: Option<Instant>) -> Vec<Event> {
-        let filter = self.lock().filter.take();
-        if let Some(id) = filter {
-            // It is in the chain for as long as its id is here.
-            let _ = self.bus.remove_filter(id);
-        }
+        self.leave_chain();
         let outbox = match self.serving.close(format!("{} is stopped", self.name())) {
             Some(pool) => self.end(&pool, last).await,
             None => Vec::new(),
@@ -187,6 +209,26 @@ impl Plugin {
             tracing::warn!(plugin = %self.name(), %fault, "stop failed");
         }
         outbox
+    }
+
+    /// A filter is asked nothing any more.
+    pub(crate) fn leave_chain(&self) {
+        let filter = self.lock().filter.take();
+        if let Some(id) = filter {
+            // It is in the chain for as long as its id is here.
+            let _ = self.bus.remove_filter(id);
+        }
+    }
+
+    fn supervision(&self) -> Supervision {
+        Supervision::new(self.prepared.spec.quarantine, Arc::new(Overseer(self.itself.clone())))
+    }
+
+    /// After a start that failed.
+    pub(crate) fn fail(&self, fault: &Fault) {
+        self.leave_bus();
+        self.serving.close(format!("{} did not start: {fault}", self.name()));
+        self.set_state(PluginState::Error, Some(fault.to_string()));
     }
 
     /// Ends all subscriptions, for an unload or after a start that failed.
@@ -205,11 +247,12 @@ impl Plugin {
             ..
         } = &self.prepared;
         let instance_memory = self.pool().map_or(Vec::new(), |pool| pool.memory());
+        let (now, why) = (self.state(), self.serving.quarantined());
         let state = self.lock();
         PluginStatus {
             name: name.to_string(),
-            state: state.state,
-            error: state.error.clone(),
+            state: now,
+            error: why.map_or_else(|| state.error.clone(), |why| Some(why.words.to_string())),
             kind: compiled.exports.kind(),
             info: info.clone(),
             digest: compiled.digest.clone(),
@@ -222,7 +265,11 @@ impl Plugin {
 
     /// B2: every declared pattern of every handler. Those left from before a stop stay.
     fn join_bus(&self) -> Result<(), SubscribeError> {
-        if self.prepared.compiled.exports.kind() == PluginKind::Filter {
+        if self.kind() == PluginKind::Filter {
+            // One that comes back from its quarantine has its place still.
+            if self.lock().filter.is_some() {
+                return Ok(());
+            }
             let filter = Arc::new(PluginFilter {
                 serving: self.serving.clone(),
             });
@@ -247,7 +294,7 @@ impl Plugin {
     }
 
     /// Ends what the guest subscribed itself.
-    fn forget_dynamic(&self) {
+    pub(super) fn forget_dynamic(&self) {
         self.forget_dynamic_but(&[]);
     }
 

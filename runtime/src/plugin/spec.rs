@@ -10,6 +10,7 @@ use crate::bus::FilterOptions;
 use crate::delivery::{QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::plugin::{Grants, PluginConfig};
+use crate::quarantine::QuarantinePolicy;
 use crate::sandbox::Isolation;
 
 /// Where a component is.
@@ -50,6 +51,8 @@ pub struct PluginSpec {
     pub handlers: BTreeMap<String, HandlerSpec>,
     /// How it is run if it is a filter.
     pub filter: FilterOptions,
+    /// How many faults it may have before it is quarantined; `None`: however many.
+    pub quarantine: Option<QuarantinePolicy>,
 }
 
 /// What differs for one handler of a plugin; what is absent is as for the plugin.
@@ -89,6 +92,7 @@ impl PluginSpec {
             retry: RetryPolicy::default(),
             handlers: BTreeMap::new(),
             filter: FilterOptions::default(),
+            quarantine: Some(QuarantinePolicy::default()),
         }
     }
 
@@ -166,6 +170,13 @@ impl PluginSpec {
     #[must_use]
     pub fn filter(mut self, filter: FilterOptions) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Sets how many faults it may have before it is quarantined; `None` turns that off.
+    #[must_use]
+    pub fn quarantine(mut self, policy: impl Into<Option<QuarantinePolicy>>) -> Self {
+        self.quarantine = policy.into();
         self
     }
 

@@ -16,8 +16,15 @@ pub enum PluginState {
     Started,
     /// It was stopped; its subscriptions answer `unavailable`.
     Stopped,
-    /// Its last start failed; its subscriptions were rolled back.
+    /// Its last start failed; its subscriptions were rolled back. A filter that was quarantined before keeps its place, and
+    /// events fare as its `on_fault` says.
     Error,
+    /// It failed too often (see [`QuarantinePolicy`](crate::QuarantinePolicy)): its subscriptions answer `unavailable`, or, if
+    /// it is a filter, events fare as its `on_fault` says. Its instances are thrown away; `stop` is not called in them.
+    ///
+    /// A start brings it back, with nothing held against it. A stop leaves it stopped, an unload forgets it, and a new config
+    /// is kept for its next start. Plugins that depend on it go on without it, as long as they are not started anew.
+    Quarantined,
 }
 
 impl PluginState {
@@ -29,6 +36,7 @@ impl PluginState {
             PluginState::Started => "started",
             PluginState::Stopped => "stopped",
             PluginState::Error => "error",
+            PluginState::Quarantined => "quarantined",
         }
     }
 }
@@ -47,7 +55,7 @@ pub struct PluginStatus {
     pub name: String,
     /// Where it is in its life.
     pub state: PluginState,
-    /// Why its last start failed.
+    /// Why its last start failed, or why it is quarantined and what brings it back.
     pub error: Option<String>,
     /// Handler or filter.
     pub kind: PluginKind,

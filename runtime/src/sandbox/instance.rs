@@ -47,12 +47,18 @@ pub(super) struct Done<T> {
 /// A call that did not; the instance is gone.
 pub(super) struct Failed {
     pub(super) fault: Fault,
+    /// What is published all the same: the `start` of a fresh instance went well, whatever came after it.
+    pub(super) outbox: Vec<Event>,
     pub(super) fuel: Option<u64>,
 }
 
 impl From<Fault> for Failed {
     fn from(fault: Fault) -> Self {
-        Self { fault, fuel: None }
+        Self {
+            fault,
+            outbox: Vec::new(),
+            fuel: None,
+        }
     }
 }
 
@@ -262,6 +268,7 @@ fn settle<T>(store: &mut Store<HostState>, answer: Answer<T>) -> Result<T, Faile
     };
     Err(Failed {
         fault,
+        outbox: Vec::new(),
         fuel: fuel_used(store),
     })
 }

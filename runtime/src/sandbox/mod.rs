@@ -5,6 +5,7 @@
 //! [`cache`], or by one of the ways to [`compile`].
 
 mod artifact;
+mod backoff;
 mod bindings;
 pub(crate) mod blueprint;
 pub(crate) mod cache;

@@ -1,6 +1,6 @@
 //! The instances of a started plugin: who gets one, and what becomes of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,7 +11,10 @@ use crate::clock::deadline;
 use crate::event::Event;
 use crate::handler::{Completion, Delivery, Fault};
 use crate::outcome::Class;
+use crate::quarantine::{FaultCount, QuarantinePolicy, Quarantined};
+use crate::sandbox::backoff::{Backoff, TooEarly};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
+use crate::sandbox::component::PluginKind;
 use crate::sandbox::instance::{Done, Failed, Instance};
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.
@@ -22,6 +25,34 @@ pub(crate) struct Pool {
     /// Persistent instances that wait for work. A permit without an instance here means: make a fresh one.
     idle: Mutex<Vec<Instance>>,
     returned: Notify,
+    /// S7: when a start that failed is tried again.
+    backoff: Backoff,
+    supervision: Supervision,
+    /// Why no delivery begins any more, if its faults are the reason.
+    quarantined: OnceLock<Arc<Quarantined>>,
+}
+
+/// Who hears that the instances of a pool fail too often.
+pub(crate) trait Supervisor: Send + Sync + 'static {
+    /// No delivery begins in the pool any more. Called once, on the task of whoever met the last fault: it returns at once.
+    fn quarantine(&self, pool: &Pool, why: &Arc<Quarantined>);
+}
+
+/// What watches over the faults of a pool.
+pub(crate) struct Supervision {
+    /// None: faults are not counted.
+    count: Option<FaultCount>,
+    supervisor: Arc<dyn Supervisor>,
+}
+
+impl Supervision {
+    /// Without a policy nothing is counted.
+    pub(crate) fn new(policy: Option<QuarantinePolicy>, supervisor: Arc<dyn Supervisor>) -> Self {
+        Self {
+            count: policy.map(FaultCount::new),
+            supervisor,
+        }
+    }
 }
 
 /// Instances that have not been started yet.
@@ -60,6 +91,7 @@ impl Pool {
     pub(crate) async fn open(
         blueprint: Arc<Blueprint>,
         instances: Instances,
+        supervision: Supervision,
     ) -> Result<(Arc<Self>, Vec<Event>), Fault> {
         let (mut idle, mut outbox) = (Vec::new(), Vec::new());
         for instance in instances.0 {
@@ -79,6 +111,9 @@ impl Pool {
             permits,
             idle: Mutex::new(idle),
             returned: Notify::new(),
+            backoff: Backoff::default(),
+            supervision,
+            quarantined: OnceLock::new(),
         };
         Ok((Arc::new(pool), outbox))
     }
@@ -93,10 +128,14 @@ impl Pool {
                 outbox,
                 fuel,
             },
-            Err(Failed { fault, fuel }) => Completion {
-                fuel,
-                ..Completion::failed(fault)
-            },
+            Err(Failed { fault, outbox, fuel }) => {
+                self.count(&fault);
+                Completion {
+                    result: Err(fault),
+                    outbox,
+                    fuel,
+                }
+            }
         }
     }
 
@@ -112,7 +151,10 @@ impl Pool {
             value,
             outbox: published,
             fuel,
-        } = instance.handle(handler, delivery).await?;
+        } = match instance.handle(handler, delivery).await {
+            Ok(done) => done,
+            Err(failed) => return Err(Failed { outbox, ..failed }),
+        };
         slot.give_back(instance);
         if value.is_ok() {
             outbox.extend(published);
@@ -131,13 +173,17 @@ impl Pool {
             slot.give_back(done.instance);
             Ok(done.value)
         };
-        verdict.await.map_err(|failed: Failed| failed.fault)
+        verdict
+            .await
+            .map_err(|failed: Failed| failed.fault)
+            .inspect_err(|fault| self.count(fault))
     }
 
-    /// Asks the guest for its health, if an instance has nothing to do.
-    pub(crate) async fn health(&self) -> Health {
+    /// Asks the guest for its health, if an instance has nothing to do. Returns with it what a fresh instance published in
+    /// `start`.
+    pub(crate) async fn health(&self) -> (Health, Vec<Event>) {
         let Ok(permit) = self.permits.try_acquire() else {
-            return Health::Busy;
+            return (Health::Busy, Vec::new());
         };
         let slot = Slot {
             pool: self,
@@ -145,31 +191,47 @@ impl Pool {
         };
         let deadline = deadline_of(&self.blueprint);
         let asked = async {
-            let (instance, _) = slot.instance(deadline, None).await?;
-            let done = instance.health(deadline).await?;
-            slot.give_back(done.instance);
-            Ok(done.value)
+            let (instance, outbox) = slot.instance(deadline, None).await?;
+            match instance.health(deadline).await {
+                Ok(done) => {
+                    slot.give_back(done.instance);
+                    Ok((done.value, outbox))
+                }
+                Err(failed) => Err(Failed { outbox, ..failed }),
+            }
         };
         match asked.await {
-            Ok(Ok(())) => Health::Healthy,
-            Ok(Err(text)) => Health::Unhealthy(text),
-            Err(Failed { fault, .. }) => Health::Unhealthy(fault.to_string()),
+            Ok((Ok(()), outbox)) => (Health::Healthy, outbox),
+            Ok((Err(text), outbox)) => (Health::Unhealthy(text), outbox),
+            Err(Failed { fault, outbox, .. }) => {
+                self.count(&fault);
+                (Health::Unhealthy(fault.to_string()), outbox)
+            }
         }
     }
 
     /// Stops the plugin: no delivery begins from here on, those running are waited for (their deadlines end them), then
     /// `stop` is called in each instance. Returns what they published meanwhile, and the first fault.
     ///
+    /// In a quarantined pool `stop` is not called: what fails that often is not asked for more, and its instances are
+    /// thrown away. A fault in `stop` counts for nothing, since nothing runs after it.
+    ///
     /// All of it ends by `last` where that is given: what still runs then is left to its own deadline, and nothing of it is
     /// used any more.
     pub(crate) async fn close(&self, last: Option<Instant>) -> (Vec<Event>, Option<Fault>) {
         self.permits.close();
+        if self.quarantined.get().is_some() {
+            self.idle().clear();
+        }
         match last {
             // Whether they came back or not: those that did are stopped, the others end by themselves.
             Some(last) => drop(timeout_at(last, self.all_returned()).await),
             None => self.all_returned().await,
         }
         let instances = std::mem::take(&mut *self.idle());
+        if self.quarantined.get().is_some() {
+            return (Vec::new(), None);
+        }
         let own = deadline_of(&self.blueprint);
         let deadline = last.map_or(own, |last| own.min(last));
         let stops = instances.into_iter().map(|instance| instance.stop(deadline));
@@ -201,7 +263,7 @@ impl Pool {
             Ok(permit) => permit,
             Err(_) => match timeout_at(deadline, self.permits.acquire()).await {
                 Ok(Ok(permit)) => permit,
-                Ok(Err(_)) => return Err(Fault::new(Class::Unavailable, format!("{name} was stopped"))),
+                Ok(Err(_)) => return Err(Fault::new(Class::Unavailable, self.closed())),
                 Err(_) => {
                     let busy = format!("{name} had no free instance until the deadline (plugin.concurrency)");
                     return Err(Fault::new(Class::Overloaded, busy));
@@ -210,6 +272,46 @@ impl Pool {
         };
         slot.permit = Some(permit);
         Ok(slot)
+    }
+
+    /// Why no delivery begins any more.
+    fn closed(&self) -> Arc<str> {
+        match self.quarantined.get() {
+            Some(why) => why.words.clone(),
+            None => format!("{} was stopped", self.blueprint.name).into(),
+        }
+    }
+
+    /// S7: counts a fault if the guest is to blame for it; after one too many no delivery begins.
+    fn count(&self, fault: &Fault) {
+        let Supervision {
+            count: Some(count),
+            supervisor,
+        } = &self.supervision
+        else {
+            return;
+        };
+        // What is being stopped has no more to lose.
+        if !fault.class().is_guest_fault() || self.permits.is_closed() {
+            return;
+        }
+        let Some(faults) = count.add() else { return };
+        let key = match self.blueprint.exports.kind() {
+            PluginKind::Event => "plugin.quarantine",
+            PluginKind::Filter => "filter.quarantine",
+        };
+        let why = Arc::new(Quarantined::new(
+            &self.blueprint.name,
+            key,
+            count.policy(),
+            faults,
+            fault,
+        ));
+        // The first of those that count too many at once; the words are there before anybody needs them.
+        if self.quarantined.set(why.clone()).is_ok() {
+            self.permits.close();
+            supervisor.quarantine(self, &why);
+        }
     }
 
     async fn all_returned(&self) {
@@ -242,13 +344,23 @@ impl Slot<'_> {
         if let Some(instance) = waiting {
             return Ok((instance, Vec::new()));
         }
-        let done = fresh(&self.pool.blueprint, deadline, cause).await?;
-        Ok((done.instance, done.outbox))
+        let Pool { blueprint, backoff, .. } = self.pool;
+        let attempt = backoff.begin().map_err(|early| not_yet(&blueprint.name, &early))?;
+        match fresh(blueprint, deadline, cause).await {
+            Ok(done) => {
+                backoff.succeeded();
+                Ok((done.instance, done.outbox))
+            }
+            Err(failed) => {
+                backoff.failed(attempt, &failed.fault, fastrand::f64());
+                Err(failed)
+            }
+        }
     }
 
     /// Keeps a healthy instance for the next event, if instances live that long.
     fn give_back(&self, instance: Instance) {
-        if self.pool.blueprint.isolation == Isolation::Persistent {
+        if self.pool.blueprint.isolation == Isolation::Persistent && self.pool.quarantined.get().is_none() {
             self.pool.idle().push(instance);
         }
     }
@@ -266,6 +378,13 @@ impl Drop for Slot<'_> {
 /// A new instance, started.
 async fn fresh(blueprint: &Arc<Blueprint>, deadline: Instant, cause: Option<&Event>) -> Result<Done<()>, Failed> {
     Instance::new(blueprint, deadline).await?.start(deadline, cause).await
+}
+
+/// What a delivery is told that comes between two tries to start an instance.
+fn not_yet(plugin: &str, early: &TooEarly) -> Fault {
+    let (why, left) = (&early.why, early.left.as_secs_f64());
+    let message = format!("{plugin} could not be started: {why}; tried again in {left:.1} s");
+    Fault::new(Class::Unavailable, message)
 }
 
 fn deadline_of(blueprint: &Blueprint) -> Instant {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use palisade::{Class, Disposition, Event, FilterOptions, OnFault, PluginSpec, Runtime};
+use palisade::{
+    Class, Disposition, Event, FilterOptions, FsMode, Grants, OnFault, PluginSpec, PluginState, QuarantinePolicy,
+    Runtime,
+};
 use palisade_tests::{Seen, config, event, runtime_with, spec};
 use serde_json::json;
 
@@ -111,33 +114,125 @@ async fn b8_h20_a_filter_that_floods_the_log_goes_on() {
     assert_eq!(filtered_by(&runtime, plain("user.login")).await, None);
 }
 
-/// B8: after six traps in a minute the filter is out of the way (`pass`) or stops the traffic (`reject`), is not asked any
-/// more, and `plugin.error` names it. A start anew puts it right.
-#[tokio::test]
-async fn b8_repeated_faults_of_a_filter_plugin_take_it_out() {
+/// The sinner that is quarantined with its second fault.
+fn touchy(on_fault: OnFault) -> PluginSpec {
+    let policy = QuarantinePolicy {
+        faults: 1,
+        window: Duration::from_secs(3600),
+    };
+    let options = FilterOptions::default()
+        .timeout(Duration::from_secs(5))
+        .on_fault(on_fault);
+    spec("hostile-filter").filter(options).quarantine(policy)
+}
+
+/// B8, S7: after six traps in a minute the filter is quarantined: out of the way (`pass`), or the end of all traffic
+/// (`reject`). It is not asked any more, and `plugin.error` tells once. A start puts it right, in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b8_s7_repeated_faults_of_a_filter_plugin_quarantine_it() {
     for (on_fault, stops_traffic) in [(OnFault::Pass, false), (OnFault::Reject, true)] {
-        let runtime = runtime_with([
-            sinner(on_fault).filter(FilterOptions::default().on_fault(on_fault)),
-            spec("probe"),
-        ])
-        .await;
+        let options = FilterOptions::default()
+            .timeout(Duration::from_secs(5))
+            .on_fault(on_fault);
+        let runtime = runtime_with([spec("hostile-filter").filter(options), no_secrets(), spec("probe")]).await;
         let errors = Seen::subscribe(&runtime, "plugin.error", "errors");
         for _ in 0..6 {
+            assert_eq!(state(&runtime), PluginState::Started);
             filtered_by(&runtime, plain("hostile.accepts-trap")).await;
         }
-        let told: serde_json::Value = errors.wait_for(1).await[0].json().expect("JSON");
-        assert_eq!(told["filter"], "hostile-filter", "{told}");
-        assert_eq!(
-            filtered_by(&runtime, plain("user.login")).await.is_some(),
-            stops_traffic
+        assert_eq!(state(&runtime), PluginState::Quarantined);
+        let why = runtime.plugin("hostile-filter").expect("loaded").error.expect("words");
+        assert!(
+            why.ends_with("; start it again to bring it back (filter.quarantine)"),
+            "{why}"
         );
-        // It would say no to this one, but it is not asked.
+        for _ in 0..10 {
+            assert_eq!(
+                filtered_by(&runtime, plain("user.login")).await.is_some(),
+                stops_traffic
+            );
+            // It would say no to this one, but it is not asked.
+            assert_eq!(
+                filtered_by(&runtime, plain("hostile.accepts-no")).await.is_some(),
+                stops_traffic
+            );
+        }
+        runtime.quiet().await;
+        let told = errors.all();
+        assert_eq!(told.len(), 1, "{on_fault:?}");
+        let told: serde_json::Value = told[0].json().expect("JSON");
         assert_eq!(
-            filtered_by(&runtime, plain("hostile.accepts-no")).await.is_some(),
-            stops_traffic
+            (&told["plugin"], &told["state"]),
+            (&json!("hostile-filter"), &json!("quarantined"))
         );
-        runtime.stop("hostile-filter").await.expect("stopped");
+        assert_eq!((&told["class"], &told["faults"]), (&json!("trap"), &json!(6)));
+
         runtime.start("hostile-filter").await.expect("started");
         assert_eq!(filtered_by(&runtime, plain("user.login")).await, None);
+        // Both would refuse it, and the first in the chain does.
+        let refused = event("hostile.accepts-no", json!("hunter2"));
+        assert_eq!(filtered_by(&runtime, refused).await.as_deref(), Some("hostile-filter"));
+        for _ in 0..5 {
+            filtered_by(&runtime, plain("hostile.accepts-trap")).await;
+        }
+        assert_eq!(state(&runtime), PluginState::Started, "nothing is held against it");
     }
+}
+
+fn state(runtime: &Runtime) -> PluginState {
+    runtime.plugin("hostile-filter").expect("it is loaded").state
+}
+
+/// B8, S7: a stop and an unload take a quarantined filter that stops all traffic out of the chain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b8_s7_a_quarantined_filter_stops_the_traffic_until_it_is_taken_out() {
+    for unload in [false, true] {
+        let runtime = runtime_with([touchy(OnFault::Reject), spec("probe")]).await;
+        for _ in 0..2 {
+            filtered_by(&runtime, plain("hostile.accepts-trap")).await;
+        }
+        assert!(filtered_by(&runtime, plain("user.login")).await.is_some());
+        if unload {
+            runtime.unload("hostile-filter").await.expect("unloaded");
+        } else {
+            runtime.stop("hostile-filter").await.expect("stopped");
+        }
+        assert_eq!(filtered_by(&runtime, plain("user.login")).await, None);
+    }
+}
+
+/// B8, S7: a quarantined filter that can't be started goes on stopping the traffic: a failed start opens no gate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b8_s7_a_quarantined_filter_that_does_not_start_stops_the_traffic_still() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let grants = Grants::default().fs(directory.path(), "/rules", FsMode::Read);
+    let runtime = runtime_with([touchy(OnFault::Reject).grants(grants), spec("probe")]).await;
+    for _ in 0..2 {
+        filtered_by(&runtime, plain("hostile.accepts-trap")).await;
+    }
+    let path = directory.path().to_owned();
+    directory.close().expect("removed");
+    runtime
+        .start("hostile-filter")
+        .await
+        .expect_err("its directory is gone");
+    assert_eq!(state(&runtime), PluginState::Error);
+    assert!(filtered_by(&runtime, plain("user.login")).await.is_some());
+    std::fs::create_dir(&path).expect("a directory");
+    runtime.start("hostile-filter").await.expect("started");
+    assert_eq!(filtered_by(&runtime, plain("user.login")).await, None);
+    runtime.unload("hostile-filter").await.expect("unloaded");
+    assert_eq!(filtered_by(&runtime, plain("user.login")).await, None);
+    std::fs::remove_dir(path).expect("removed");
+}
+
+/// B8, S7: where its quarantine is off, a filter is asked about every event, however often it has failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b8_s7_a_filter_without_quarantine_is_always_asked() {
+    let runtime = runtime_with([touchy(OnFault::Reject).quarantine(None), spec("probe")]).await;
+    for _ in 0..10 {
+        assert!(filtered_by(&runtime, plain("hostile.accepts-trap")).await.is_some());
+    }
+    assert_eq!(filtered_by(&runtime, plain("user.login")).await, None);
+    assert_eq!(state(&runtime), PluginState::Started);
 }

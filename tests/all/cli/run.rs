@@ -236,3 +236,25 @@ fn the_log_level_silences_the_log_and_not_the_lines() {
         ended.stderr
     );
 }
+
+/// S7, H32: a plugin that traps at every event is named at the end of the run, with what it cost; the other one got all.
+#[test]
+fn s7_h32_a_quarantined_plugin_is_named_in_the_summary() {
+    let dir = Dir::with(&format!("{HOSTILE}[[plugin]]\npath = \"PLUGINS/probe.wasm\"\n"));
+    let input: Vec<_> = (0..20).map(|id| line(&id.to_string(), "hostile.trap", "")).collect();
+    let ended = dir.run(input.join("\n")).expect(3);
+    let ended = ended.says(&[
+        "ERROR",
+        "hostile is quarantined after 6 faults in 60s",
+        "start it again",
+    ]);
+    assert_eq!(ended.row("quarantined"), "hostile");
+    assert!(
+        ended.row("hostile/sin").starts_with("trap 6"),
+        "{}",
+        ended.row("hostile/sin")
+    );
+    let dead: u64 = ended.row("dead letters").parse().unwrap();
+    let refused: u64 = ended.row("refused").parse().unwrap();
+    assert_eq!(dead + refused, 20);
+}

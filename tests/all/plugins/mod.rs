@@ -7,6 +7,8 @@ mod examples;
 mod health;
 mod launch;
 mod lifecycle;
+mod quarantine;
+mod quarantine_races;
 mod readme;
 mod stopping;
 mod watch;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use palisade::{Class, Health, LoadError, PluginError, PluginState, Runtime};
+use palisade::{Class, Health, LoadError, PluginError, PluginSpec, PluginState, Runtime};
 use palisade_tests::{config, hostile, limits, spec};
 use serde_json::{Value, json};
 
 use super::beside::{Beside, SHORT, hurried, neighbour};
+use super::patched::spinning_from_the_start;
 
 /// S1: a guest that waits, but not for too long, is left alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,4 +132,23 @@ async fn s2_h2_describe_ends_by_the_deadline() {
     assert!(error.to_string().contains("did not end describe"), "{error}");
     assert!(runtime.plugins().is_empty());
     runtime.launch(vec![neighbour()]).await.unwrap();
+}
+
+/// S2, H2: so does the start function of a core module, which runs before anything can be called.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_h2_a_core_start_function_ends_by_the_deadline() {
+    let runtime = palisade_tests::runtime_with([neighbour()]).await;
+    let spinning = PluginSpec::from_bytes(spinning_from_the_start()).name("spinner");
+    let spinning = spinning.limits(limits(|limits| limits.timeout = SHORT));
+    let error = runtime.load(spinning).await.unwrap_err();
+    assert!(
+        matches!(&error, LoadError::Describe { fault, .. } if fault.class() == Class::Timeout),
+        "{error}"
+    );
+    assert!(runtime.plugin("spinner").is_none());
+    let report = runtime
+        .publish(super::beside::sin_event("hostile.ok", Value::Null))
+        .await
+        .unwrap();
+    assert!(report.all_ok() && report.outcomes.len() == 1);
 }

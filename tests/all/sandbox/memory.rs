@@ -57,7 +57,7 @@ async fn h12_the_memory_of_an_ended_instance_is_given_back() {
     options.max_instances = Some(3);
     let beside = Beside::with(
         Runtime::builder().engine(options),
-        with(|limits| limits.memory = 8 * MIB),
+        with(|limits| limits.memory = 8 * MIB).quarantine(None),
     )
     .await;
     for _ in 0..10 {

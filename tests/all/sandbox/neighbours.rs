@@ -15,7 +15,10 @@ async fn s1_s2_a_spinner_and_a_sleeper_do_not_stop_a_healthy_plugin() {
     const EVENTS: usize = 20;
     let short = limits(|limits| limits.timeout = Duration::from_millis(50));
     let runtime = Runtime::builder().build().unwrap();
-    let bad = |name: &str, sin: &str| hostile_as(name).limits(short.clone()).grants(only(sin));
+    let bad = |name: &str, sin: &str| {
+        let spec = hostile_as(name).limits(short.clone()).grants(only(sin));
+        spec.quarantine(None)
+    };
     let plugins = vec![
         bad("spinner", "hostile.spin"),
         bad("sleeper", "hostile.sleep"),
@@ -114,7 +117,7 @@ async fn h11_a_timeout_ends_only_its_own_call() {
 async fn s5_a_hundred_faults_leave_room_for_the_next_event() {
     let mut options = EngineOptions::default();
     options.max_instances = Some(2);
-    let beside = Beside::with(Runtime::builder().engine(options), hostile()).await;
+    let beside = Beside::with(Runtime::builder().engine(options), hostile().quarantine(None)).await;
     for sin in [
         "hostile.trap",
         "hostile.panic",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use palisade::{BusStats, Class, HandlerStats, Runtime};
+use palisade::{BusStats, Class, HandlerStats, PluginState, Runtime};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::LogFormat;
@@ -20,6 +20,8 @@ pub(crate) struct Summary {
     stats: BusStats,
     handlers: Vec<HandlerStats>,
     dead_letters: Vec<(String, u64)>,
+    /// Plugins that are quarantined, by name.
+    quarantined: Vec<String>,
     abandoned: usize,
     elapsed: Duration,
 }
@@ -44,6 +46,7 @@ impl Summary {
                 .iter()
                 .map(|(reason, count)| (reason.as_str().to_owned(), *count))
                 .collect(),
+            quarantined: quarantined(runtime),
             abandoned,
             elapsed,
         }
@@ -98,6 +101,9 @@ impl Summary {
                 .map(|(reason, count)| format!("{reason} {}", text::number(*count)));
             table += &row("dead letters by", by_reason.collect::<Vec<_>>().join(", "));
         }
+        if !self.quarantined.is_empty() {
+            table += &row("quarantined", self.quarantined.join(", "));
+        }
         for stats in &self.handlers {
             table += &row(&stats.handler.to_string(), classes(stats));
         }
@@ -116,6 +122,7 @@ impl Summary {
             .map(|(reason, count)| (reason.clone(), (*count).into()))
             .collect();
         summary.insert("dead_letters_by_reason".to_owned(), by_reason.into());
+        summary.insert("quarantined".to_owned(), self.quarantined.as_slice().into());
         let handlers = self
             .handlers
             .iter()
@@ -173,6 +180,12 @@ impl Summary {
         // A rate has no fractions, and none is beyond 2^64.
         (seconds > 0.0).then(|| (lines as f64 / seconds) as u64)
     }
+}
+
+fn quarantined(runtime: &Runtime) -> Vec<String> {
+    let plugins = runtime.plugins().into_iter();
+    let quarantined = plugins.filter(|plugin| plugin.state == PluginState::Quarantined);
+    quarantined.map(|plugin| plugin.name).collect()
 }
 
 fn classes(stats: &HandlerStats) -> String {

@@ -43,11 +43,7 @@ fn h47_an_unknown_key_is_named_with_its_line() {
 /// H47: what later versions may offer and this one does not is refused like any other unknown key.
 #[test]
 fn h47_keys_that_nothing_enforces_are_unknown() {
-    for key in [
-        "data-dir = \"d\"",
-        "http = {}",
-        "plugin = [{ path = \"a\", quarantine = false }]",
-    ] {
+    for key in ["data-dir = \"d\"", "http = {}"] {
         assert!(wrong(key)[0].contains("unknown key"), "{key}");
     }
     for (key, words) in [
@@ -69,6 +65,47 @@ fn h47_keys_that_nothing_enforces_are_unknown() {
         "plugin.grants",
         "unknown key",
     );
+}
+
+/// H47, S7: a quarantine is a table of two keys, or off.
+#[test]
+fn h47_a_quarantine_that_can_not_be_is_named_with_its_line() {
+    let mistakes = [
+        ("true", "leave it out for the default"),
+        (
+            "5",
+            "invalid type: integer `5`, expected a table such as { faults = 5, window = \"60s\" }, or false",
+        ),
+        ("\"off\"", "invalid type"),
+        ("{ faults = 0 }", "0 would allow nothing"),
+        ("{ faults = -1 }", "negative"),
+        ("{ faults = 10001 }", "beyond 10000"),
+        ("{ window = \"0s\" }", "longer than nothing"),
+        ("{ window = 60 }", "a time such as"),
+        (
+            "{ window = \"60s\", fault = 5 }",
+            "unknown key `fault`, expected `faults` or `window`",
+        ),
+    ];
+    for (value, words) in mistakes {
+        for (config, line, key) in [
+            (format!("[defaults]\nquarantine = {value}"), 2, "defaults.quarantine"),
+            (
+                format!("[[plugin]]\npath = \"a\"\nquarantine = {value}"),
+                3,
+                "plugin.quarantine",
+            ),
+            (
+                format!("[[filter]]\npath = \"a\"\nquarantine = {value}"),
+                3,
+                "filter.quarantine",
+            ),
+        ] {
+            let found = wrong(&config).remove(0);
+            assert!(found.starts_with(&format!("{line}:")), "{found}");
+            assert!(found.contains(key) && found.contains(words), "{found}");
+        }
+    }
 }
 
 /// H47

@@ -1,7 +1,7 @@
 //! What `[[plugin]]` and `[[filter]]` become.
 
 use super::*;
-use crate::{FsMode, Isolation, OnFault, Overflow, Source};
+use crate::{FsMode, Isolation, OnFault, Overflow, QuarantinePolicy, Source};
 
 const ONE: &str = "[[plugin]]\npath = \"a.wasm\"\n";
 
@@ -28,6 +28,7 @@ fn every_key_of_a_plugin_arrives() {
         digest = "sha256:ABCDEFabcdef0123456789012345678901234567890123456789012345678901"
         isolation = "per-event"
         concurrency = 3
+        quarantine = { faults = 2, window = "7s" }
         config = { text = "t", number = 7, list = [1.5, true], day = 2026-01-02 }
         limits = { timeout = "5s", fuel = 9, memory = "1MiB" }
         [plugin.grants]
@@ -53,6 +54,8 @@ fn every_key_of_a_plugin_arrives() {
         (plugin.name.as_deref(), plugin.isolation, plugin.concurrency),
         (Some("one"), Isolation::PerEvent, 3)
     );
+    let quarantine = plugin.quarantine.unwrap();
+    assert_eq!((quarantine.faults, quarantine.window), (2, Duration::from_secs(7)));
     assert!(plugin.digest.as_ref().unwrap().starts_with("sha256:ABC"));
     let shown = r#"{"day":"2026-01-02","list":[1.5,true],"number":7,"text":"t"}"#;
     assert_eq!(plugin.config.shown().to_string(), shown);
@@ -128,6 +131,39 @@ fn limits_and_delivery_are_inherited_key_by_key() {
         (9, 7, 1)
     );
     assert_eq!(config.filters[0].limits.handles, 5);
+}
+
+/// S7: a quarantine is inherited key by key; `false` turns it off, for all or for one.
+#[test]
+fn s7_a_quarantine_is_inherited_or_off() {
+    let policy = |faults, seconds| {
+        let window = Duration::from_secs(seconds);
+        Some(QuarantinePolicy { faults, window })
+    };
+    let cases = [
+        ("", "", policy(5, 60)),
+        ("", "{ faults = 1 }", policy(1, 60)),
+        ("", "false", None),
+        ("{ window = \"1s\" }", "", policy(5, 1)),
+        ("{ window = \"1s\" }", "{ faults = 2 }", policy(2, 1)),
+        ("false", "", None),
+        ("false", "{ faults = 2 }", policy(2, 60)),
+    ];
+    for (defaults, own, expected) in cases {
+        let key = |value: &str| {
+            if value.is_empty() {
+                String::new()
+            } else {
+                format!("quarantine = {value}")
+            }
+        };
+        let (defaults, own) = (key(defaults), key(own));
+        let config = read(&format!(
+            "[defaults]\n{defaults}\n{ONE}{own}\n[[filter]]\npath = \"f\"\n{own}"
+        ));
+        assert_eq!(config.plugins[0].quarantine, expected, "{defaults} {own}");
+        assert_eq!(config.filters[0].quarantine, expected, "{defaults} {own}");
+    }
 }
 
 /// S1: operators set ceilings that no plugin exceeds.

@@ -1,6 +1,7 @@
 //! The sample config shows every key, with its default.
 
 use super::*;
+use crate::QuarantinePolicy;
 
 const SAMPLE: &str = include_str!("../../../examples/palisade.toml");
 
@@ -38,9 +39,10 @@ fn the_sample_says_what_is_so_anyway() {
             (plain.queue, plain.retry, plain.filter)
         );
         assert_eq!(
-            (sample.isolation, sample.concurrency),
-            (plain.isolation, plain.concurrency)
+            (sample.isolation, sample.concurrency, sample.quarantine),
+            (plain.isolation, plain.concurrency, Some(QuarantinePolicy::default()))
         );
+        assert_eq!(sample.quarantine, plain.quarantine);
     }
     assert_eq!(sample.engine.options(), plain.engine.options());
     assert_eq!(sample.events.limits(), plain.events.limits());
@@ -79,6 +81,7 @@ fn the_sample_shows_every_key() {
         ("engine", "[engine]\nnone = 1".to_owned()),
         ("events", "[events]\nnone = 1".to_owned()),
         ("defaults", "[defaults]\nnone = 1".to_owned()),
+        ("defaults.quarantine", "[defaults.quarantine]\nnone = 1".to_owned()),
         ("defaults.limits", "[defaults.limits]\nnone = 1".to_owned()),
         ("defaults.delivery", "[defaults.delivery]\nnone = 1".to_owned()),
         (
