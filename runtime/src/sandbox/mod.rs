@@ -5,7 +5,9 @@
 
 mod bindings;
 pub(crate) mod blueprint;
+mod clocks;
 pub(crate) mod component;
+pub(crate) mod config_store;
 pub(crate) mod engine;
 mod epoch;
 mod error;
@@ -14,6 +16,7 @@ pub(crate) mod file;
 pub(crate) mod host;
 mod instance;
 mod interface;
+mod keyvalue;
 mod limiter;
 pub(crate) mod log;
 pub(crate) mod pool;
