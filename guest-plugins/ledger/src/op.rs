@@ -17,6 +17,8 @@ pub(crate) enum Op {
     Get(String),
     /// Whether there is such a key.
     Exists(String),
+    /// Asks again and again, until there is such a key.
+    Until(String),
     /// Removes a key.
     Delete(String),
     /// Reads the number of a key, adds one, writes it back, and answers it.
@@ -123,6 +125,12 @@ fn in_store(store: &Store, op: &Op) -> Result<Value, StoreError> {
             .map(|value| String::from_utf8_lossy(&value).into_owned())
             .into(),
         Op::Exists(key) => store.exists(key)?.into(),
+        Op::Until(key) => {
+            while !store.exists(key)? {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Value::Null
+        }
         Op::Delete(key) => store.delete(key)?.into_value(),
         Op::Count(key) => {
             let count = store.get_json::<u64>(key)?.unwrap_or_default() + 1;

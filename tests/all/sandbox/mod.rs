@@ -1,6 +1,8 @@
 //! The sandbox: each limit obeyed and violated, with a healthy neighbour served in both.
 
 mod beside;
+mod clocks;
+mod config_store;
 mod faults;
 mod files;
 mod filters;
@@ -9,7 +11,10 @@ mod grants;
 mod host_calls;
 mod host_panics;
 mod isolation;
+mod key_value;
+mod key_value_ack;
 mod kills;
+mod ledger;
 mod loading;
 mod log;
 mod memory;
