@@ -6,6 +6,8 @@
 mod buffer;
 mod memory;
 mod space;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 
