@@ -8,6 +8,7 @@ use crate::bus::{Bus, BusConfig};
 use crate::delivery::{DeadLetterStore, MemoryDeadLetters};
 use crate::event::EventLimits;
 use crate::handler::OutboxLimits;
+use crate::key_value::{KeyValueStore, MemoryKeyValueStore};
 use crate::limits::Limits;
 use crate::plugin::Manager;
 use crate::plugin::Shared;
@@ -30,6 +31,7 @@ pub struct RuntimeBuilder {
     cache_size: u64,
     publish_timeout: Duration,
     dead_letters: Arc<dyn DeadLetterStore>,
+    key_value: Arc<dyn KeyValueStore>,
     log: Arc<dyn LogSink>,
 }
 
@@ -60,6 +62,7 @@ impl Default for RuntimeBuilder {
             cache_size: 1024 * 1024 * 1024,
             publish_timeout: Duration::from_secs(30),
             dead_letters: Arc::new(MemoryDeadLetters::default()),
+            key_value: Arc::new(MemoryKeyValueStore::default()),
             log: Arc::new(TracingLog),
         }
     }
@@ -149,6 +152,14 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Sets where plugins that are granted a key-value store have it: in memory, at most 1 GiB of all plugins together,
+    /// unless given.
+    #[must_use]
+    pub fn key_value(mut self, store: impl KeyValueStore) -> Self {
+        self.key_value = Arc::new(store);
+        self
+    }
+
     /// Sets where guests' log lines go: to `tracing`, unless given.
     #[must_use]
     pub fn log_sink(mut self, sink: impl LogSink) -> Self {
@@ -185,6 +196,7 @@ impl RuntimeBuilder {
                 cache: self.cache_dir.map(|path| Arc::new(Cache::new(path, self.cache_size))),
             },
             outbox,
+            key_value: self.key_value,
             log: self.log,
         };
         let manager = Manager::new(Arc::new(shared), bus.clone());

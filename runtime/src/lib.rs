@@ -47,6 +47,7 @@ mod delivery;
 mod draft;
 mod event;
 mod handler;
+mod key_value;
 mod limits;
 mod outcome;
 mod pattern;
@@ -66,6 +67,10 @@ pub use delivery::{
 pub use draft::{Draft, DraftError};
 pub use event::*;
 pub use handler::{BoxFuture, Completion, Context, Delivery, Failure, Fault, Handler, Origin, PublishRefused};
+pub use key_value::{
+    KeyPage, KeyPageLimits, KeyValueCaps, KeyValueError, KeyValueStore, KeyValueUsage, KeyValueWrite,
+    MemoryKeyValueStore,
+};
 pub use limits::{LimitKind, Limits};
 pub use outcome::{Class, Disposition, HandlerName, Outcome, Receipt, Refusal, Report};
 pub use pattern::{Pattern, PatternError};

@@ -27,14 +27,15 @@ pub enum Class {
     OutOfFuel,
     /// The guest asked for more memory than it may have (`limits.memory`) and could not go on.
     OutOfMemory,
-    /// The guest asked more of the host than it may: bytes a host call, handles, random bytes.
+    /// The guest asked more of the host than it may: bytes a host call, handles, random bytes; or wrote more to its key-value
+    /// store, together with another instance, than that may have.
     HostLimit,
     /// A native handler, or a host function that a guest called, panicked. Held against no plugin.
     HostPanic,
     /// There was no free instance (or permit of a native handler) by the deadline, or no room in a queue. Costs the
     /// handler nothing.
     Overloaded,
-    /// The handler's plugin is not started.
+    /// The handler's plugin is not started, or its key-value store failed.
     Unavailable,
     /// The caller went away before the handler was done.
     Cancelled,

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::kv::{Store, StoreError};
 use crate::{Bus, Draft, PublishError, SubscribeError};
 
 /// What a handler has besides its event: how the delivery came about, and the way back to the bus.
@@ -35,6 +36,11 @@ impl<'a> Context<'a> {
     /// Whether the event was sent again from the dead letters.
     pub fn replayed(&self) -> bool {
         self.delivery.replayed
+    }
+
+    /// Opens the plugin's key-value store, as [`Store::open`]: for a plugin that keeps none open.
+    pub fn store(&self) -> Result<Store, StoreError> {
+        Store::open()
     }
 
     /// As [`Bus::publish`]: released when the handler returns `Ok`.

@@ -1,6 +1,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use crate::kv::StoreError;
 use crate::{PublishError, SubscribeError};
 
 /// Why a handler could not do its work, and whether it is worth another try.
@@ -12,6 +13,7 @@ use crate::{PublishError, SubscribeError};
 /// | [`serde_json::Error`] | reject | the same bytes won't parse next time |
 /// | [`std::io::Error`] | retry | a disk or a network may recover |
 /// | [`PublishError`], [`SubscribeError`] | reject | a grant or a limit won't change by itself; the dead letter can be sent again |
+/// | [`StoreError`] | retry | a full store may be emptied; one that isn't there, or JSON of another type, is a rejection |
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// It may succeed later.
@@ -66,6 +68,15 @@ impl From<std::io::Error> for Failure {
 impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
         Self::reject(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Other(_) => Self::retry(error),
+            _ => Self::reject(error),
+        }
     }
 }
 

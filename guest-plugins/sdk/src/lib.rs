@@ -65,6 +65,7 @@ mod failure;
 mod filter;
 mod handler;
 mod info;
+pub mod kv;
 pub mod log;
 mod macros;
 mod plugin;
@@ -108,7 +109,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
-    pub use crate::guest::bindings::{filtering, handling, life};
+    pub use crate::guest::bindings::{filtering, handling, life, storing};
     #[cfg(target_arch = "wasm32")]
     pub use crate::guest::{Component, Slot};
     pub use crate::running::{Life, Running, RunningFilter};

@@ -101,6 +101,11 @@ impl PluginConfig {
         Ok(json)
     }
 
+    /// Each key with its value, secrets included, for the plugin.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.values.iter().map(|(key, setting)| (key.as_str(), &setting.value))
+    }
+
     /// The keys whose values differ, sorted.
     pub(crate) fn changed_keys(&self, other: &Self) -> Vec<String> {
         let keys = self.values.keys().chain(other.values.keys());

@@ -20,7 +20,8 @@ pub struct Grants {
     pub fs: Vec<FsGrant>,
     /// How exactly it may tell the time.
     pub clocks: ClockGrant,
-    /// Whether it has a key-value store.
+    /// Whether it has a key-value store: a component that imports `wasi:keyvalue/store` is refused at load without. What it
+    /// may hold is in its limits; it stays, under the plugin's name, when the plugin is stopped, reloaded or unloaded.
     pub key_value: bool,
     /// Where it may send HTTP requests to.
     pub http: Vec<HttpGrant>,
@@ -30,7 +31,10 @@ pub struct Grants {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClockGrant {
-    /// To the millisecond: enough for timestamps and timeouts, too little to measure what others do.
+    /// To the millisecond: enough for timestamps and timeouts, too little to measure what others do. Wall and monotonic
+    /// clock are rounded down, and say that this is their resolution; a wait lasts as long as it is asked for, up to one
+    /// millisecond more. Other ways to a more exact time remain: the times of files in a directory it may write to, the
+    /// `time` of events, and counting its own steps between two ticks.
     #[default]
     Coarse,
     /// As the host.
@@ -164,12 +168,21 @@ impl Grants {
             )),
             Ask::Import(interface) => {
                 let needed = GRANTED_IMPORTS.iter().find(|(prefix, _)| interface.starts_with(prefix));
-                needed.map_or(Ok(()), |(_, grant)| {
-                    Err(format!(
-                        "it needs the grant `{grant}`, which this version of Palisade can't give"
-                    ))
-                })
+                match needed {
+                    Some((_, grant)) if !self.has(grant) => {
+                        Err(format!("it needs the grant `{grant}` (plugin.grants.{grant})"))
+                    }
+                    _ => Ok(()),
+                }
             }
+        }
+    }
+
+    /// Whether it has a grant of those that imports need, by name.
+    fn has(&self, grant: &str) -> bool {
+        match grant {
+            "key-value" => self.key_value,
+            _ => false,
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::bus::{Bus, FilterId, OnFault, SubscribeError, SubscribeOptions};
 use crate::event::Event;
 use crate::handler::{Fault, Handler};
+use crate::key_value::Space;
 use crate::outcome::{Class, HandlerName};
 use crate::pattern::Pattern;
 use crate::plugin::handler::{PluginFilter, PluginHandler, Serving};
@@ -15,6 +16,7 @@ use crate::plugin::supervisor::Overseer;
 use crate::plugin::{PluginConfig, PluginState, PluginStatus};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::PluginKind;
+use crate::sandbox::config_store::ConfigStore;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::log::GuestLog;
 use crate::sandbox::pool::{Instances, Pool, Supervision};
@@ -157,6 +159,8 @@ impl Plugin {
             limits: limits.clone(),
             grants: spec.grants.clone(),
             config: config.to_json()?,
+            config_store: ConfigStore::new(config.values()),
+            key_value: Space::new(self.shared.key_value.clone(), name.clone(), limits),
             log: self.log.clone(),
             outbox: Arc::new(outbox),
             subscriptions: Arc::new(OwnSubscriptions(self.itself.clone())),

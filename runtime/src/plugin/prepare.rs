@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::handler::{Fault, OutboxLimits};
+use crate::key_value::{KeyValueStore, Space};
 use crate::limits::Limits;
 use crate::outcome::Class;
 use crate::pattern::Pattern;
@@ -13,6 +14,7 @@ use crate::plugin::info::check_name;
 use crate::plugin::{Grants, Inspection, LoadError, PluginInfo, PluginSpec, Source};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::Compiled;
+use crate::sandbox::config_store::ConfigStore;
 use crate::sandbox::engine::Engines;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::load::{Job, Loaded, Loader};
@@ -26,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) max_component: u64,
     pub(crate) loader: Loader,
     pub(crate) outbox: Arc<OutboxLimits>,
+    pub(crate) key_value: Arc<dyn KeyValueStore>,
     pub(crate) log: Arc<dyn LogSink>,
 }
 
@@ -209,11 +212,12 @@ fn narrowed(info: &PluginInfo, grants: &Grants) -> Result<Vec<Vec<Pattern>>, Str
     Ok(all)
 }
 
-/// For `describe`: no grant, no config, no bus.
+/// For `describe`: no grant, no config, no bus, an empty key-value store.
 fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits) -> Arc<Blueprint> {
     let name: Arc<str> = Arc::from(label);
     Arc::new(Blueprint {
         log: GuestLog::new(name.clone(), shared.log.clone(), limits.log_bytes),
+        key_value: Space::empty(name.clone(), limits),
         name,
         engines: shared.engines.clone(),
         pre: compiled.pre.clone(),
@@ -224,6 +228,7 @@ fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits)
         limits: limits.clone(),
         grants: Grants::default(),
         config: "{}".to_owned(),
+        config_store: ConfigStore::default(),
         outbox: shared.outbox.clone(),
         subscriptions: Arc::new(NoSubscriptions),
     })

@@ -18,17 +18,20 @@ mod generated {
             world host {
                 include palisade:plugin/event-plugin@0.1.0;
                 export palisade:plugin/filter@0.1.0;
+                import wasi:keyvalue/store@0.2.0-draft2;
             }
         ",
         world: "palisade:host/host",
-        imports: { default: trappable },
+        imports: { "wasi:keyvalue/store@0.2.0-draft2": async | trappable, default: trappable },
         exports: { default: async },
+        with: { "wasi:keyvalue/store@0.2.0-draft2.bucket": crate::sandbox::keyvalue::Bucket },
         ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
 pub(super) use generated::exports::palisade::plugin::{filter, handler, plugin};
 pub(super) use generated::palisade::plugin::{bus, context, types};
+pub(super) use generated::wasi::keyvalue::store as keyvalue;
 pub(super) use generated::wasi::logging::logging;
 
 /// The longest error text of a guest that is kept; what is longer is cut.

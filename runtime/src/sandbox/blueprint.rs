@@ -8,10 +8,13 @@ use wasmtime::component::InstancePre;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use crate::handler::{Fault, OutboxLimits};
+use crate::key_value::Space;
 use crate::limits::Limits;
 use crate::outcome::Class;
 use crate::plugin::grants::{FsMode, Grants};
+use crate::sandbox::clocks::give_clocks;
 use crate::sandbox::component::Exports;
+use crate::sandbox::config_store::ConfigStore;
 use crate::sandbox::engine::Engines;
 use crate::sandbox::host::GuestSubscriptions;
 use crate::sandbox::log::{GuestLog, GuestStream};
@@ -42,6 +45,9 @@ pub(crate) struct Blueprint {
     pub(crate) grants: Grants,
     /// The table that `start` gets, as JSON.
     pub(crate) config: String,
+    /// The same for `wasi:config`.
+    pub(crate) config_store: ConfigStore,
+    pub(crate) key_value: Space,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) outbox: Arc<OutboxLimits>,
     pub(crate) subscriptions: Arc<dyn GuestSubscriptions>,
@@ -79,6 +85,7 @@ impl Blueprint {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
+        give_clocks(&mut wasi, self.grants.clocks);
         for name in &self.grants.env {
             if let Ok(value) = std::env::var(name) {
                 wasi.env(name, value);

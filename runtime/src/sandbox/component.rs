@@ -9,9 +9,10 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use crate::limits::Limits;
 use crate::plugin::grants::{Ask, Grants};
-use crate::sandbox::bindings::{bus, context, filter, handler, logging, plugin, types};
+use crate::sandbox::bindings::{bus, context, filter, handler, keyvalue, logging, plugin, types};
+use crate::sandbox::config_store;
 use crate::sandbox::error::ComponentError;
-use crate::sandbox::interface::{Interface, check_version};
+use crate::sandbox::interface::{Interface, check_family, check_version};
 use crate::sandbox::log::printable;
 use crate::sandbox::state::HostState;
 
@@ -108,6 +109,8 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     context::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     bus::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    keyvalue::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    config_store::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
@@ -117,6 +120,7 @@ fn check_imports(component: &Component, engine: &Engine, grants: &Grants) -> Res
     let mut imports = Vec::new();
     for (name, _) in ty.imports(engine) {
         check_version(name)?;
+        check_family(name)?;
         grants
             .allows(Ask::Import(name))
             .map_err(|why| ComponentError::NotGranted {

@@ -60,12 +60,20 @@ pub enum ComponentError {
         offered: &'static str,
     },
     /// The component imports what only a grant gives.
-    #[error("it imports {interface}: {why}; build the plugin without it")]
+    #[error("it imports {interface}: {why}, or build the plugin without it")]
     NotGranted {
         /// The interface.
         interface: String,
         /// What is lacking.
         why: String,
+    },
+    /// The component imports an interface of a package of which another is offered.
+    #[error("it imports {interface}; of that package Palisade offers only {offered}: build the plugin with that one")]
+    OtherInterface {
+        /// The interface.
+        interface: String,
+        /// The one that there is.
+        offered: &'static str,
     },
     /// The component imports what nobody offers.
     #[error("it imports {0}, which Palisade does not offer; build the plugin without it")]

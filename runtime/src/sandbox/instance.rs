@@ -13,12 +13,14 @@ use wasmtime::Store;
 
 use crate::event::Event;
 use crate::handler::{Delivery, Fault, Outbox, panic_message};
+use crate::key_value::WriteBuffer;
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
 use crate::sandbox::bindings::{self, cut, filter, handler, lift_failure, lift_info, lower, plugin, types};
-use crate::sandbox::blueprint::Blueprint;
+use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::Exports;
 use crate::sandbox::fault::classify;
+use crate::sandbox::keyvalue;
 use crate::sandbox::state::{HostState, Phase};
 
 /// A live instance.
@@ -110,7 +112,13 @@ impl Instance {
         let _running = made_of.engines.enter();
         let answer = bounded(deadline, guest.call_start(&mut self.store, &made_of.config)).await;
         match settle(&mut self.store, answer)? {
-            Ok(()) => Ok(self.done(())),
+            Ok(()) => {
+                // An instance for one event writes what `start` wrote with the rest, when the event is acknowledged.
+                if made_of.isolation == Isolation::Persistent {
+                    self.commit(deadline).await?;
+                }
+                Ok(self.done(()))
+            }
             Err(text) => {
                 let said = cut(self.store.data().shown(text));
                 let message = format!("start of {} failed: {said}", made_of.name);
@@ -125,6 +133,7 @@ impl Instance {
         let _running = made_of.engines.enter();
         let answer = bounded(deadline, guest.call_stop(&mut self.store)).await;
         settle(&mut self.store, answer)?;
+        self.commit(deadline).await?;
         Ok(self.done(()))
     }
 
@@ -167,6 +176,9 @@ impl Instance {
         .await;
         let verdict = settle(&mut self.store, answer)?;
         let verdict = verdict.map_err(|failure| lift_failure(failure, |text| self.store.data().shown(text)));
+        if verdict.is_ok() {
+            self.commit(deadline).await?;
+        }
         Ok(self.done(verdict))
     }
 
@@ -181,6 +193,24 @@ impl Instance {
         let answer = bounded(deadline, guest.call_accepts(&mut self.store, bindings::lower(event))).await;
         let accepted = settle(&mut self.store, answer)?;
         Ok(self.done(accepted))
+    }
+
+    /// S12: makes what the call wrote to its key-value store everybody's, before the instance takes another call. If that
+    /// fails the call has failed, and the instance, which thinks otherwise, is gone.
+    async fn commit(&mut self, deadline: Instant) -> Result<(), Failed> {
+        let state = self.store.data_mut();
+        if state.call.writes.is_empty() {
+            return Ok(());
+        }
+        let writes = std::mem::take(&mut state.call.writes);
+        let made_of = state.blueprint.clone();
+        let answer = bounded(deadline, async { Ok(made_of.key_value.commit(writes).await) }).await;
+        let committed = settle(&mut self.store, answer)?;
+        committed.map_err(|error| Failed {
+            fault: keyvalue::not_committed(&made_of.name, &error),
+            outbox: Vec::new(),
+            fuel: fuel_used(&self.store),
+        })
     }
 
     /// How many bytes all its memories have.
@@ -225,7 +255,11 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
     }
     let state = store.data_mut();
     state.limiter.arm();
+    let keeps_writes = phase == Phase::Handle && state.blueprint.isolation == Isolation::PerEvent;
     let call = &mut state.call;
+    if !keeps_writes {
+        call.writes = WriteBuffer::default();
+    }
     call.phase = phase;
     call.deadline = deadline;
     (call.event, call.cause) = (event, None);

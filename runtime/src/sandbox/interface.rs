@@ -7,7 +7,7 @@ use crate::sandbox::log::printable;
 pub const INTERFACE_VERSION: &str = "0.1.0";
 
 /// What a component may import besides `palisade:plugin`: WASI 0.2 and the log, by prefix.
-const OFFERED: [&str; 7] = [
+const OFFERED: [&str; 9] = [
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
@@ -15,7 +15,14 @@ const OFFERED: [&str; 7] = [
     "wasi:random/",
     "wasi:sockets/",
     "wasi:logging/logging",
+    KEY_VALUE,
+    CONFIG,
 ];
+const KEY_VALUE: &str = "wasi:keyvalue/store@0.2.0-draft2";
+const CONFIG: &str = "wasi:config/store@0.2.0-rc.1";
+
+/// Packages of which we offer one interface, in one version: drafts differ in what the same name means.
+const FAMILIES: [(&str, &str); 2] = [("wasi:keyvalue/", KEY_VALUE), ("wasi:config/", CONFIG)];
 const OURS_OFFERED: [&str; 3] = ["types", "context", "bus"];
 
 /// Questions about names such as `palisade:plugin/handler@0.1.0`.
@@ -47,6 +54,17 @@ pub(super) fn check_version(name: &str) -> Result<(), ComponentError> {
         wanted: printable(version.unwrap_or("no version"), 64),
         offered: INTERFACE_VERSION,
     })
+}
+
+/// Refuses the other interfaces of a package of which we offer one.
+pub(super) fn check_family(name: &str) -> Result<(), ComponentError> {
+    match FAMILIES.iter().find(|(package, _)| name.starts_with(package)) {
+        Some((_, offered)) if name != *offered => Err(ComponentError::OtherInterface {
+            interface: printable(name, 256),
+            offered,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn split(name: &str) -> (&str, Option<&str>) {

@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::event::Event;
 use crate::handler::Outbox;
+use crate::key_value::WriteBuffer;
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::sandbox::blueprint::Blueprint;
@@ -45,6 +46,10 @@ impl Phase {
         matches!(self, Phase::Start | Phase::Stop | Phase::Handle)
     }
 
+    pub(super) fn may_write(self) -> bool {
+        matches!(self, Phase::Start | Phase::Stop | Phase::Handle)
+    }
+
     pub(super) fn may_subscribe(self) -> bool {
         matches!(self, Phase::Start | Phase::Handle)
     }
@@ -59,7 +64,7 @@ pub(crate) struct HostState {
     /// What this very instance has subscribed, to tell a repetition from another instance's.
     pub(super) subscribed: Vec<(Pattern, usize)>,
     wasi: WasiCtx,
-    table: ResourceTable,
+    pub(super) table: ResourceTable,
     stderr: GuestStream,
 }
 
@@ -72,6 +77,8 @@ pub(super) struct Call {
     /// instance, and what it publishes is one hop further.
     pub(super) cause: Option<Event>,
     pub(super) outbox: Outbox,
+    /// What it wrote to its key-value store; committed when it returns ok.
+    pub(super) writes: WriteBuffer,
 }
 
 impl HostState {
@@ -85,6 +92,7 @@ impl HostState {
             event: None,
             cause: None,
             outbox: Outbox::default(),
+            writes: WriteBuffer::default(),
         };
         Self {
             blueprint,

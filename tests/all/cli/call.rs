@@ -63,6 +63,20 @@ fn json_shows_the_event_as_it_is() {
     );
 }
 
+/// S8, S12
+#[test]
+fn s8_s12_a_key_value_store_is_given_when_it_is_said() {
+    let (dir, file) = (Dir::new(), component("ledger"));
+    let call = ["call", &file, "-", "--grant-publish", "ledger.*"];
+    let event = || line("e-1", "ledger.do", r#"[{"count":"a"}]"#);
+    dir.piped(&call, event())
+        .expect(1)
+        .says(&["it needs the grant `key-value`"]);
+    let given = [&call[..], &["--key-value"]].concat();
+    let shown = dir.piped(&given, event()).expect(0).stdout;
+    assert!(shown.contains(r#""answers":[{"ok":1}]"#), "{shown}");
+}
+
 /// S8
 #[test]
 fn s8_nothing_is_granted_unless_it_is_said() {

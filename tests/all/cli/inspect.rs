@@ -39,6 +39,13 @@ fn a_plugin_is_shown() {
     }
 }
 
+/// S12
+#[test]
+fn s12_what_a_plugin_needs_a_grant_for_is_shown() {
+    let shown = Dir::new().palisade(&["inspect", &component("ledger")]).expect(0).stdout;
+    assert!(shown.contains("    wasi:keyvalue/store@0.2.0-draft2\n"), "{shown}");
+}
+
 #[test]
 fn a_plugin_is_shown_as_json() {
     let file = component("auth-enhancer");

@@ -214,7 +214,18 @@ async fn s10_s8_h35_unknown_imports_are_refused_by_name() {
     for (import, expected) in [
         ("wasi:loggins/logging@0.1.0-draft", "which Palisade does not offer"),
         ("wasi:http/outgoing-x@0.1.0-draft", "it needs the grant `http`"),
-        ("wasi:keyvalue/stores@0.1.0-draft", "it needs the grant `key-value`"),
+        (
+            "wasi:keyvalue/atoms@0.2.0-draft2",
+            "Palisade offers only wasi:keyvalue/store@0.2.0-draft2",
+        ),
+        (
+            "wasi:keyvalue/stores@0.1.0-draft",
+            "Palisade offers only wasi:keyvalue/store@0.2.0-draft2",
+        ),
+        (
+            "wasi:config/runtimes@0.2.0-draft",
+            "Palisade offers only wasi:config/store@0.2.0-rc.1",
+        ),
     ] {
         let words = words_about(replaced(&built("hostile"), logging, import)).await;
         assert!(

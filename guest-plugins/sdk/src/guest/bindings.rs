@@ -40,6 +40,19 @@ pub mod handling {
     });
 }
 
+pub mod storing {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package palisade:sdk-storing;
+            world storing {
+                import wasi:keyvalue/store@0.2.0-draft2;
+            }
+        ",
+        generate_all,
+    });
+}
+
 pub mod filtering {
     wit_bindgen::generate!({
         path: "../../wit",

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::bindings::handling::palisade::plugin::bus;
 use super::bindings::life::exports::palisade::plugin::plugin;
 use super::bindings::life::palisade::plugin::types;
+use super::bindings::storing::wasi::keyvalue::store;
 use crate::context::Delivery;
 use crate::handler::Ordering;
+use crate::kv::StoreError;
 use crate::{Draft, Event, Failure, Handler, Info, PublishError, SubscribeError, Timestamp};
 
 impl<P> From<(Info, Vec<Handler<P>>)> for plugin::Info {
@@ -97,6 +99,16 @@ impl From<bus::SubscribeError> for SubscribeError {
             bus::SubscribeError::NotFound => Self::NotFound,
             bus::SubscribeError::OverLimit(limit) => Self::OverLimit(limit),
             bus::SubscribeError::Invalid(text) => Self::Invalid(text),
+        }
+    }
+}
+
+impl From<store::Error> for StoreError {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::NoSuchStore => Self::NoSuchStore,
+            store::Error::AccessDenied => Self::AccessDenied,
+            store::Error::Other(text) => Self::Other(text),
         }
     }
 }

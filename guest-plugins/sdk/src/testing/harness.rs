@@ -62,8 +62,10 @@ impl<P: Plugin> Harness<P> {
         }
         let config = config.to_string();
         let (running, published) = host::call(&mut world, Facts::default(), true, || Running::start(&config));
+        let running = running?;
+        world.stored.keep();
         Ok(Self {
-            running: running?,
+            running,
             world,
             published,
         })
@@ -105,6 +107,16 @@ impl<P: Plugin> Harness<P> {
     /// The same, and forgets it.
     pub fn take_published(&mut self) -> Vec<Draft> {
         std::mem::take(&mut self.published)
+    }
+
+    /// What the plugin's key-value store holds for a key: what calls that succeeded wrote.
+    pub fn stored(&self, key: &str) -> Option<&[u8]> {
+        self.world.stored.kept().get(key).map(Vec::as_slice)
+    }
+
+    /// All keys of that store, in order.
+    pub fn stored_keys(&self) -> Vec<&str> {
+        self.world.stored.kept().keys().map(String::as_str).collect()
     }
 
     /// What was logged, in order. A failed call's lines are there too.
@@ -159,6 +171,7 @@ impl<P: Plugin> Harness<P> {
         let Self { running, world, .. } = self;
         let (outcome, outbox) = host::call(world, facts, true, || running.handle(handler, &event, delivery));
         if outcome.is_ok() {
+            self.world.stored.keep();
             self.published.extend(outbox);
         }
         outcome

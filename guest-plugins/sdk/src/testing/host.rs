@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 
 use super::draft::{check, size_bytes};
+use super::store::Stored;
 use super::subject::{is_pattern, matches};
+use crate::kv::StoreError;
 use crate::log::Level;
 use crate::{Draft, PublishError, SubscribeError};
 
@@ -33,11 +35,13 @@ pub(super) struct World {
     pub(super) subscriptions: Vec<(String, u32)>,
     pub(super) log: Vec<LogLine>,
     pub(super) ids: u64,
+    pub(super) stored: Stored,
 }
 
 #[derive(Debug)]
 struct Call {
     facts: Facts,
+    /// Whether it may publish, and write to the store.
     may_publish: bool,
     outbox: Vec<Draft>,
     outbox_bytes: usize,
@@ -56,6 +60,7 @@ thread_local! {
 
 /// Runs one call of the plugin in `world` and returns its result with the outbox.
 pub(super) fn call<R>(world: &mut World, facts: Facts, may_publish: bool, run: impl FnOnce() -> R) -> (R, Vec<Draft>) {
+    world.stored.begin();
     let call = Call {
         facts,
         may_publish,
@@ -109,6 +114,40 @@ pub(crate) fn unsubscribe(pattern: &str, handler: u32) -> Result<(), SubscribeEr
         .unwrap_or_else(|| Err(SubscribeError::Invalid("no call is running".to_owned())))
 }
 
+/// An open store: there is nothing to it.
+#[derive(Debug)]
+pub(crate) struct Bucket;
+
+pub(crate) fn open_bucket() -> Result<Bucket, StoreError> {
+    in_store(|_| Ok(Bucket))
+}
+
+impl Bucket {
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        in_store(|call| call.world.stored.get(key))
+    }
+
+    pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        in_store(|call| call.writable()?.set(key, value))
+    }
+
+    pub(crate) fn delete(&self, key: &str) -> Result<(), StoreError> {
+        in_store(|call| call.writable()?.delete(key))
+    }
+
+    pub(crate) fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.get(key)?.is_some())
+    }
+
+    pub(crate) fn list_keys(&self, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), StoreError> {
+        in_store(|call| Ok(call.world.stored.list(cursor)))
+    }
+}
+
+fn in_store<R>(use_it: impl FnOnce(&mut Call) -> Result<R, StoreError>) -> Result<R, StoreError> {
+    in_call(use_it).unwrap_or_else(|| Err(StoreError::Other("no call is running".to_owned())))
+}
+
 /// A line logged outside a call, by a test that uses the plugin's functions directly, goes nowhere.
 pub(crate) fn log(level: Level, context: &str, message: &str) {
     let line = LogLine {
@@ -120,6 +159,15 @@ pub(crate) fn log(level: Level, context: &str, message: &str) {
 }
 
 impl Call {
+    fn writable(&mut self) -> Result<&mut Stored, StoreError> {
+        if self.may_publish {
+            return Ok(&mut self.world.stored);
+        }
+        Err(StoreError::Other(
+            "this call may not write to the key-value store".to_owned(),
+        ))
+    }
+
     fn publish(&mut self, draft: Draft) -> Result<String, PublishError> {
         if !self.may_publish {
             return Err(PublishError::Invalid("this call may not publish".to_owned()));

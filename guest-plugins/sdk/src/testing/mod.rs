@@ -1,7 +1,7 @@
 //! Drives a plugin on the host, without wasm, as the runtime would: for unit tests of a plugin's logic.
 //!
 //! [`Harness`] is for a [`Plugin`](crate::Plugin), [`FilterHarness`] for a [`Filter`](crate::Filter). Both keep to the
-//! contract: what a call publishes is released when it succeeds, drafts are checked as the host checks them, and events
+//! contract: what a call publishes and stores is released when it succeeds, drafts are checked as the host checks them, and events
 //! reach the handlers whose patterns match. What they don't do is limit time and memory, retry, or order; and a panic
 //! is a panic.
 
@@ -12,6 +12,7 @@ mod event;
 mod filter;
 mod harness;
 pub(crate) mod host;
+mod store;
 mod subject;
 
 pub use event::TestEvent;

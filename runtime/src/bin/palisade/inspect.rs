@@ -1,7 +1,7 @@
 //! `palisade inspect`: what a component is.
 
 use anyhow::Result;
-use palisade::{Inspection, PluginSpec};
+use palisade::{Grants, Inspection, PluginSpec};
 use serde_json::json;
 
 use crate::arguments::InspectArguments;
@@ -9,7 +9,8 @@ use crate::exit::Exit;
 use crate::{show, start, text};
 
 pub(crate) fn run(arguments: &InspectArguments) -> Result<Exit> {
-    let spec = PluginSpec::from_file(&arguments.file);
+    // Whatever it asks for is to be shown, not refused.
+    let spec = PluginSpec::from_file(&arguments.file).grants(Grants::default().key_value());
     let inspection = start::tokio()?.block_on(async {
         let runtime = start::by_default()?.build()?;
         Ok::<_, anyhow::Error>(runtime.inspect(spec).await?)

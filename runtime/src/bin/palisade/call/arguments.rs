@@ -36,6 +36,9 @@ pub(crate) struct CallArguments {
     /// Let it use a directory; `read` where no mode is given.
     #[arg(long, value_name = "HOST:GUEST[:read|write]")]
     pub(super) fs: Vec<Directory>,
+    /// Give it a key-value store, empty at first and gone after the call.
+    #[arg(long)]
+    pub(super) key_value: bool,
     /// Set a value of its config: JSON, or a text where it is none.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<Setting>,

@@ -33,6 +33,7 @@ fn apply(spec: &mut PluginSpec, arguments: &CallArguments) {
     spec.grants.publish.extend(arguments.grant_publish.iter().cloned());
     spec.grants.subscribe.extend(arguments.grant_subscribe.iter().cloned());
     spec.grants.env.extend(arguments.env.iter().cloned());
+    spec.grants.key_value |= arguments.key_value;
     for directory in &arguments.fs {
         spec.grants = std::mem::take(&mut spec.grants).fs(&directory.host, &directory.guest, directory.mode);
     }
