@@ -14,6 +14,7 @@ use crate::plugin::prepare::{Prepared, Shared};
 use crate::plugin::{PluginConfig, PluginState, PluginStatus};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::PluginKind;
+use crate::sandbox::files::Files;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::log::GuestLog;
 use crate::sandbox::pool::{Instances, Pool};
@@ -24,6 +25,7 @@ pub(crate) struct Plugin {
     shared: Arc<Shared>,
     bus: Arc<Bus>,
     log: Arc<GuestLog>,
+    files: Arc<Files>,
     serving: Arc<Serving>,
     handlers: Vec<(HandlerName, Arc<dyn Handler>, SubscribeOptions)>,
     state: Mutex<State>,
@@ -48,6 +50,7 @@ impl Plugin {
         let concurrency = prepared.spec.concurrency.max(1);
         let serving = Serving::new(name, prepared.compiled.digest.clone(), concurrency);
         let log = GuestLog::new(name.clone(), shared.log.clone(), prepared.limits.log_bytes);
+        let files = Files::new(&prepared.spec.grants.fs, &prepared.limits, &log);
         let handlers = handlers(&prepared, &serving);
         let state = Mutex::new(State {
             state: PluginState::Loaded,
@@ -64,6 +67,7 @@ impl Plugin {
                 shared,
                 bus,
                 log,
+                files,
                 serving,
                 handlers,
                 state,
@@ -132,6 +136,7 @@ impl Plugin {
             grants: spec.grants.clone(),
             config: config.to_json()?,
             log: self.log.clone(),
+            files: self.files.clone(),
             outbox: Arc::new(outbox),
             subscriptions: Arc::new(OwnSubscriptions(self.itself.clone())),
         }))

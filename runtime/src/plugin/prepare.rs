@@ -14,6 +14,7 @@ use crate::plugin::{Grants, Inspection, LoadError, PluginInfo, PluginSpec, Sourc
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::Compiled;
 use crate::sandbox::engine::Engines;
+use crate::sandbox::files::Files;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::log::GuestLog;
 use crate::sandbox::{self, Isolation, LogSink, file};
@@ -191,8 +192,10 @@ fn narrowed(info: &PluginInfo, grants: &Grants) -> Result<Vec<Vec<Pattern>>, Str
 /// For `describe`: no grant, no config, no bus.
 fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits) -> Arc<Blueprint> {
     let name: Arc<str> = Arc::from(label);
+    let log = GuestLog::new(name.clone(), shared.log.clone(), limits.log_bytes);
     Arc::new(Blueprint {
-        log: GuestLog::new(name.clone(), shared.log.clone(), limits.log_bytes),
+        files: Files::new(&[], limits, &log),
+        log,
         name,
         engines: shared.engines.clone(),
         pre: compiled.pre.clone(),

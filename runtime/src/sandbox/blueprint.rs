@@ -13,6 +13,7 @@ use crate::outcome::Class;
 use crate::plugin::grants::{FsMode, Grants};
 use crate::sandbox::component::Exports;
 use crate::sandbox::engine::Engines;
+use crate::sandbox::files::Files;
 use crate::sandbox::host::GuestSubscriptions;
 use crate::sandbox::log::{GuestLog, GuestStream};
 use crate::sandbox::state::HostState;
@@ -43,6 +44,7 @@ pub(crate) struct Blueprint {
     /// The table that `start` gets, as JSON.
     pub(crate) config: String,
     pub(crate) log: Arc<GuestLog>,
+    pub(crate) files: Arc<Files>,
     pub(crate) outbox: Arc<OutboxLimits>,
     pub(crate) subscriptions: Arc<dyn GuestSubscriptions>,
 }
@@ -76,6 +78,8 @@ impl Blueprint {
         wasi.stdout(GuestStream::stdout(self.log.clone()))
             .stderr(stderr.clone())
             .max_random_size(self.limits.random_bytes)
+            // What it opens is used in jobs only, where blocking is allowed.
+            .allow_blocking_current_thread(true)
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);

@@ -11,6 +11,7 @@ mod epoch;
 mod error;
 mod fault;
 pub(crate) mod file;
+pub(crate) mod files;
 pub(crate) mod host;
 mod instance;
 mod interface;
@@ -18,6 +19,7 @@ mod limiter;
 pub(crate) mod log;
 pub(crate) mod pool;
 mod state;
+mod wasi;
 
 use std::sync::Arc;
 
