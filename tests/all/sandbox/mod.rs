@@ -3,6 +3,9 @@
 mod beside;
 mod faults;
 mod files;
+mod files_listing;
+mod files_quota;
+mod files_special;
 mod filters;
 mod fuel;
 mod grants;

@@ -16,7 +16,7 @@ use super::listing::Listing;
 use super::output::{Output, Position};
 use super::path::{Opening, look};
 use super::quota::{Count, cost, grow_file};
-use super::view::{FilesView, as_ours};
+use super::view::FilesView;
 use super::wasi::{Handle, Wasi, now};
 
 type Fd = Resource<Descriptor>;
@@ -163,7 +163,7 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
-        self.wasi.table.delete::<Handle>(as_ours(&fd))?;
+        self.wasi.table.delete(Resource::<Handle>::new_own(fd.rep()))?;
         Ok(())
     }
 

@@ -121,7 +121,9 @@ impl Directory {
         let (guest, limit, key) = (&self.guest, size(self.bytes), LimitKind::DirectoryBytes);
         if told {
         } else if uncountable {
-            self.tell(&format!("has more below {guest} than can be counted for its limit of {limit} ({key})"));
+            self.tell(&format!(
+                "has more below {guest} than can be counted for its limit of {limit} ({key})"
+            ));
         } else {
             self.tell(&format!("has filled {guest}: its limit is {limit} ({key})"));
         }
@@ -132,7 +134,9 @@ impl Directory {
         let told = is_told(&mut self.state().listing_told);
         let (guest, limit, key) = (&self.guest, self.entries, LimitKind::DirectoryEntries);
         if !told {
-            self.tell(&format!("has listed more than {limit} entries in a directory of {guest} ({key})"));
+            self.tell(&format!(
+                "has listed more than {limit} entries in a directory of {guest} ({key})"
+            ));
         }
     }
 
@@ -164,7 +168,10 @@ fn identity(file: &File) -> io::Result<(u64, u64)> {
 fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let unit = UNITS.iter().find(|(unit, _)| bytes.is_multiple_of(*unit) && bytes > 0);
-    unit.map_or_else(|| format!("{bytes} bytes"), |(unit, name)| format!("{} {name}", bytes / unit))
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |(unit, name)| format!("{} {name}", bytes / unit),
+    )
 }
 
 #[cfg(test)]

@@ -87,7 +87,11 @@ impl InputStream for Input {
             State::Ready(mut bytes) => {
                 let taken = bytes.split_to(size.min(bytes.len()));
                 self.position = self.position.saturating_add(taken.len() as u64);
-                self.state = if bytes.is_empty() { State::Idle } else { State::Ready(bytes) };
+                self.state = if bytes.is_empty() {
+                    State::Idle
+                } else {
+                    State::Ready(bytes)
+                };
                 Ok(taken)
             }
             State::Failed(error) => Err(error),

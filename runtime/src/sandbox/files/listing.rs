@@ -73,7 +73,7 @@ impl HostDirectoryEntryStream for FilesView<'_> {
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        self.wasi.table.delete::<Listing>(as_ours(&stream))?;
+        self.wasi.table.delete(Resource::<Listing>::new_own(stream.rep()))?;
         Ok(())
     }
 }

@@ -81,7 +81,11 @@ impl Walk {
     fn count(&mut self, stat: &Stat) {
         let several = stat.st_nlink != 1 && FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
         let again = several && !self.seen.insert((stat.st_dev as u64, stat.st_ino as u64));
-        self.entry(if again { 0 } else { u64::try_from(stat.st_size).unwrap_or(0) });
+        self.entry(if again {
+            0
+        } else {
+            u64::try_from(stat.st_size).unwrap_or(0)
+        });
     }
 
     fn entry(&mut self, size: u64) {

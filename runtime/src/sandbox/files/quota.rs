@@ -127,7 +127,10 @@ mod tests {
     #[test]
     fn s1_directory_bytes_are_taken_up_to_the_limit() {
         let mut count = Count::new(100);
-        assert!(!count.take(1) && count.take(0), "nothing is given away before the first measurement");
+        assert!(
+            !count.take(1) && count.take(0),
+            "nothing is given away before the first measurement"
+        );
         count.set(40);
         assert!(count.take(60) && !count.take(1) && count.take(0));
         count.give_back(10);
