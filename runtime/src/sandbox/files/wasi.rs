@@ -52,10 +52,7 @@ impl Wasi {
         Ok(self.table.push(handle.descriptor.clone())?)
     }
 
-    pub(super) fn take<T: 'static>(&mut self, resource: Resource<T>) -> FsResult<T>
-    where
-        T: Send,
-    {
+    pub(super) fn take<T: Send + 'static>(&mut self, resource: Resource<T>) -> FsResult<T> {
         Ok(self.table.delete(resource)?)
     }
 }
