@@ -1,6 +1,6 @@
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Display, Path};
 
 use palisade_sdk::{Failure, log};
 
@@ -35,7 +35,7 @@ impl Sink {
                 let mut file = open(path).map_err(|error| Failure::retry(explain(path, &error)))?;
                 let written = file.write_all(line.as_bytes());
                 *torn = written.is_err();
-                written.map_err(|error| Failure::retry(explain(path, &error)))?;
+                written.map_err(|error| Failure::retry(explain_write(path, &error)))?;
             }
         }
         Ok(())
@@ -56,10 +56,27 @@ fn ends_torn(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
+/// Why the file can't be opened, and what to do about it.
 fn explain(path: &str, error: &io::Error) -> String {
-    let directory = Path::new(path).parent().unwrap_or(Path::new("/")).display();
+    if matches!(error.kind(), ErrorKind::QuotaExceeded | ErrorKind::StorageFull) {
+        return explain_write(path, error);
+    }
+    let directory = directory_of(path);
     format!(
         "can't append to `{path}`: {error}; grant the plugin its directory: \
          [[plugin.grants.fs]] with guest = \"{directory}\" and mode = \"write\""
     )
+}
+
+/// Why an open file can't be written. A full directory is the usual cause, and WASI's libc calls it but an I/O error.
+fn explain_write(path: &str, error: &io::Error) -> String {
+    let directory = directory_of(path);
+    format!(
+        "can't append to `{path}`: {error}; if `{directory}` is full, make room there or allow the plugin more: \
+         plugin.limits.directory-bytes"
+    )
+}
+
+fn directory_of(path: &str) -> Display<'_> {
+    Path::new(path).parent().unwrap_or(Path::new("/")).display()
 }

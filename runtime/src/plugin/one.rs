@@ -17,6 +17,7 @@ use crate::plugin::{PluginConfig, PluginState, PluginStatus};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::config_store::ConfigStore;
+use crate::sandbox::files::Files;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::log::GuestLog;
 use crate::sandbox::pool::{Instances, Pool, Supervision};
@@ -28,6 +29,7 @@ pub(crate) struct Plugin {
     pub(super) bus: Arc<Bus>,
     log: Arc<GuestLog>,
     pub(super) serving: Arc<Serving>,
+    files: Arc<Files>,
     handlers: Vec<(HandlerName, Arc<dyn Handler>, SubscribeOptions)>,
     state: Mutex<State>,
     itself: Weak<Plugin>,
@@ -51,6 +53,7 @@ impl Plugin {
         let concurrency = prepared.spec.concurrency.max(1);
         let serving = Serving::new(name, prepared.compiled.digest.clone(), concurrency);
         let log = GuestLog::new(name.clone(), shared.log.clone(), prepared.limits.log_bytes);
+        let files = Files::new(&prepared.spec.grants.fs, &prepared.limits, &log);
         let handlers = handlers(&prepared, &serving);
         let state = Mutex::new(State {
             state: PluginState::Loaded,
@@ -67,6 +70,7 @@ impl Plugin {
                 shared,
                 bus,
                 log,
+                files,
                 serving,
                 handlers,
                 state,
@@ -162,6 +166,7 @@ impl Plugin {
             config_store: ConfigStore::new(config.values()),
             key_value: Space::new(self.shared.key_value.clone(), name.clone(), limits),
             log: self.log.clone(),
+            files: self.files.clone(),
             outbox: Arc::new(outbox),
             subscriptions: Arc::new(OwnSubscriptions(self.itself.clone())),
         }))

@@ -16,6 +16,7 @@ use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::Compiled;
 use crate::sandbox::config_store::ConfigStore;
 use crate::sandbox::engine::Engines;
+use crate::sandbox::files::Files;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::load::{Job, Loaded, Loader};
 use crate::sandbox::log::GuestLog;
@@ -215,9 +216,11 @@ fn narrowed(info: &PluginInfo, grants: &Grants) -> Result<Vec<Vec<Pattern>>, Str
 /// For `describe`: no grant, no config, no bus, an empty key-value store.
 fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits) -> Arc<Blueprint> {
     let name: Arc<str> = Arc::from(label);
+    let log = GuestLog::new(name.clone(), shared.log.clone(), limits.log_bytes);
     Arc::new(Blueprint {
-        log: GuestLog::new(name.clone(), shared.log.clone(), limits.log_bytes),
         key_value: Space::empty(name.clone(), limits),
+        files: Files::new(&[], limits, &log),
+        log,
         name,
         engines: shared.engines.clone(),
         pre: compiled.pre.clone(),

@@ -16,6 +16,7 @@ use crate::sandbox::clocks::give_clocks;
 use crate::sandbox::component::Exports;
 use crate::sandbox::config_store::ConfigStore;
 use crate::sandbox::engine::Engines;
+use crate::sandbox::files::Files;
 use crate::sandbox::host::GuestSubscriptions;
 use crate::sandbox::log::{GuestLog, GuestStream};
 use crate::sandbox::state::HostState;
@@ -49,6 +50,7 @@ pub(crate) struct Blueprint {
     pub(crate) config_store: ConfigStore,
     pub(crate) key_value: Space,
     pub(crate) log: Arc<GuestLog>,
+    pub(crate) files: Arc<Files>,
     pub(crate) outbox: Arc<OutboxLimits>,
     pub(crate) subscriptions: Arc<dyn GuestSubscriptions>,
 }
@@ -82,6 +84,8 @@ impl Blueprint {
         wasi.stdout(GuestStream::stdout(self.log.clone()))
             .stderr(stderr.clone())
             .max_random_size(self.limits.random_bytes)
+            // What it opens is used in jobs only, where blocking is allowed.
+            .allow_blocking_current_thread(true)
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);

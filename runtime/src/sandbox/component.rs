@@ -15,6 +15,7 @@ use crate::sandbox::error::ComponentError;
 use crate::sandbox::interface::{Interface, check_family, check_version};
 use crate::sandbox::log::printable;
 use crate::sandbox::state::HostState;
+use crate::sandbox::wasi;
 
 /// What memories are measured in.
 const WASM_PAGE: u64 = 64 * 1024;
@@ -104,7 +105,7 @@ impl Compiled {
 /// Everything that guests may import. Linked whole: what a guest may do with it is decided by its context.
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasi::add_to_linker(&mut linker)?;
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     context::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     bus::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;

@@ -128,6 +128,10 @@ impl GuestLog {
         })
     }
 
+    pub(super) fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
     /// L4: adds to what is not shown when the plugin says it. Nothing is ever taken out: instances with an older config
     /// may still be there.
     pub(crate) fn hide(&self, secrets: Vec<String>) {

@@ -18,6 +18,7 @@ mod epoch;
 mod error;
 mod fault;
 pub(crate) mod file;
+pub(crate) mod files;
 pub(crate) mod host;
 mod instance;
 mod interface;
@@ -27,6 +28,7 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod pool;
 mod state;
+mod wasi;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::event::Event;
@@ -12,6 +13,7 @@ use crate::key_value::WriteBuffer;
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::sandbox::blueprint::Blueprint;
+use crate::sandbox::files::FilesView;
 use crate::sandbox::limiter::Limiter;
 use crate::sandbox::log::GuestStream;
 
@@ -102,6 +104,14 @@ impl HostState {
             wasi,
             table,
             stderr,
+        }
+    }
+
+    /// What it can reach of its files.
+    pub(super) fn files(&mut self) -> FilesView<'_> {
+        FilesView {
+            files: self.blueprint.files.clone(),
+            wasi: self.filesystem(),
         }
     }
 

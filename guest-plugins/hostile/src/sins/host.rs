@@ -12,8 +12,10 @@ use wasip2::random::random::get_random_bytes;
 
 use crate::{Hostile, data, report};
 
+mod disk;
 mod files;
 
+pub(super) use disk::disk;
 pub(super) use files::fs;
 
 /// Handles kept for the instance's life.

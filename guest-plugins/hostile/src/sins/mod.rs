@@ -59,4 +59,5 @@ pub(crate) const SINS: &[(&str, Sin)] = &[
     ("env", host::env),
     ("net", host::net),
     ("fs", host::fs),
+    ("disk", host::disk),
 ];

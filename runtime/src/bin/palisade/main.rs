@@ -4,6 +4,7 @@ mod arguments;
 mod call;
 mod check;
 mod console;
+mod descriptors;
 mod exit;
 mod feed;
 mod inspect;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         console.error(&error);
         return Exit::Usage.into();
     }
+    descriptors::raise();
     let ended = match command {
         Command::Run(arguments) => run::run(&arguments, &console),
         Command::Check(arguments) => check::run(&arguments),
