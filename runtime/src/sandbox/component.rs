@@ -14,10 +14,8 @@ use crate::sandbox::error::ComponentError;
 use crate::sandbox::file::check_bytes;
 use crate::sandbox::interface::{Interface, check_version};
 use crate::sandbox::log::printable;
+use crate::sandbox::needs::{check_component, check_modules};
 use crate::sandbox::state::HostState;
-
-/// What memories are measured in.
-const WASM_PAGE: u64 = 64 * 1024;
 
 /// A component, ready to be instantiated.
 pub(crate) struct Compiled {
@@ -79,13 +77,14 @@ impl Compiled {
     /// Checks, compiles and links a component. Takes as long as the compiler does: call it where blocking is allowed.
     pub(crate) fn new(engine: &Engine, bytes: &[u8], grants: &Grants, limits: &Limits) -> Result<Self, ComponentError> {
         check_bytes(bytes)?;
+        check_modules(bytes, limits)?;
         let digest = digest_of(bytes);
         // `from_binary`, not `new`: text must not be taken for a component (H34), nor an artifact be executed (H37).
         let component = Component::from_binary(engine, bytes)
             .map_err(|error| ComponentError::Invalid(shown(&format!("{:#}", error.root_cause()))))?;
         let imports = check_imports(&component, engine, grants)?;
         let kind = world_of(&component, engine)?;
-        check_resources(&component, limits)?;
+        check_component(&component, limits)?;
         let pre = linker(engine)
             .and_then(|linker| linker.instantiate_pre(&component))
             .map_err(|error| ComponentError::Unlinkable(shown(&format!("{error:#}"))))?;
@@ -153,51 +152,6 @@ fn world_of(component: &Component, engine: &Engine) -> Result<PluginKind, Compon
         )),
         (false, _, _) => Err(ComponentError::WrongWorld("it exports no `plugin`".into())),
     }
-}
-
-/// H13: what an instance needs from its first moment must fit its limits.
-fn check_resources(component: &Component, limits: &Limits) -> Result<(), ComponentError> {
-    // `None` when the component imports modules or instances that decide it; the limiter sees to those.
-    let Some(needed) = component.resources_required() else {
-        return Ok(());
-    };
-    // Of the largest one; what all have together the limiter counts.
-    let memory = needed.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE);
-    let too_much = |what, needed: u64, limit: usize, key| {
-        (needed > limit as u64).then_some(ComponentError::TooLarge {
-            what,
-            needed,
-            limit: limit as u64,
-            key,
-        })
-    };
-    let excess = too_much("bytes of initial memory", memory, limits.memory, "plugin.limits.memory")
-        .or_else(|| {
-            too_much(
-                "memories",
-                u64::from(needed.num_memories),
-                limits.memories,
-                "plugin.limits.memories",
-            )
-        })
-        .or_else(|| {
-            too_much(
-                "tables",
-                u64::from(needed.num_tables),
-                limits.tables,
-                "plugin.limits.tables",
-            )
-        })
-        .or_else(|| {
-            let elements = needed.max_initial_table_size.unwrap_or(0);
-            too_much(
-                "table elements",
-                elements,
-                limits.table_elements,
-                "plugin.limits.table-elements",
-            )
-        });
-    excess.map_or(Ok(()), Err)
 }
 
 fn exports(pre: &InstancePre<HostState>, kind: PluginKind) -> wasmtime::Result<Exports> {

@@ -18,7 +18,7 @@ use crate::plugin::PluginInfo;
 use crate::sandbox::bindings::{self, cut, filter, handler, lift_failure, lift_info, lower, plugin, types};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::Exports;
-use crate::sandbox::fault::classify;
+use crate::sandbox::fault::{classify, late};
 use crate::sandbox::state::{HostState, Phase};
 
 /// A live instance.
@@ -251,10 +251,7 @@ fn settle<T>(store: &mut Store<HostState>, answer: Answer<T>) -> Result<T, Faile
     let fault = match answer {
         Answer::Returned(Ok(value)) => return Ok(value),
         Answer::Returned(Err(error)) => classify(&error, store.data()),
-        Answer::Late => Fault::new(
-            Class::Timeout,
-            format!("{name} did not end {phase} by its deadline and was stopped"),
-        ),
+        Answer::Late => late(store.data()),
         Answer::HostPanic(words) => Fault::new(
             Class::HostPanic,
             format!("a host function that {name} called in {phase} panicked: {words}"),

@@ -16,6 +16,7 @@ mod instance;
 mod interface;
 mod limiter;
 pub(crate) mod log;
+mod needs;
 pub(crate) mod pool;
 mod state;
 

@@ -11,7 +11,7 @@ use crate::handler::Outbox;
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::sandbox::blueprint::Blueprint;
-use crate::sandbox::limiter::Limiter;
+use crate::sandbox::limiter::{Denied, Limiter};
 use crate::sandbox::log::GuestStream;
 
 /// What a guest is being called for; decides what it may do meanwhile.
@@ -105,8 +105,14 @@ impl HostState {
         &self.blueprint.limits
     }
 
-    pub(super) fn memory_denied(&self) -> Option<usize> {
+    /// What a growth that was refused asked for, if one was in this call.
+    pub(super) fn denied(&self) -> Option<Denied> {
         self.limiter.denied()
+    }
+
+    /// How much stack the engine gives a guest.
+    pub(super) fn wasm_stack(&self) -> usize {
+        self.blueprint.engines.wasm_stack()
     }
 
     /// What the guest says, without the secrets of its config.

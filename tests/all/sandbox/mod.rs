@@ -17,3 +17,5 @@ mod neighbours;
 mod patched;
 mod quotas;
 mod supervision;
+mod wat_memory;
+mod wat_time;
