@@ -18,6 +18,7 @@ const SKELETON: &str = r#"
   ;; type, data, content-type (is there one?), metadata; where the answer goes
   (import "palisade:plugin/bus@0.1.0" "publish"
     (func $publish (param i32 i32) (param i32 i32) (param i32 i32 i32) (param i32 i32) (param $answer i32)))
+  {{imports}}
   {{memory}}
   (global $OK i32 (i32.const 16))
   (global $INFO i32 (i32.const 4096))
@@ -54,6 +55,22 @@ const ACCEPTS: &str = r#"
     {{body}})
 "#;
 
+/// As much of WASI as an attack on its resources needs.
+const WASI: [&str; 2] = [
+    "package wasi:io@0.2.0; interface poll { resource pollable { block: func(); } }",
+    "package wasi:clocks@0.2.0; interface monotonic-clock {
+        use wasi:io/poll@0.2.0.{pollable};
+        subscribe-duration: func(when: u64) -> pollable;
+    }",
+];
+
+/// Imports for [`Wat::imports`]: makes a pollable, waits for one, drops one.
+pub const POLLABLES: &str = r#"
+  (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $pollable (param i64) (result i32)))
+  (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))
+  (import "wasi:io/poll@0.2.0" "[resource-drop]pollable" (func $drop (param i32)))
+"#;
+
 /// Where the skeleton's `describe` keeps its answer; one page is there for it.
 const INFO: u32 = 4096;
 
@@ -62,6 +79,7 @@ const INFO: u32 = 4096;
 #[derive(Clone)]
 pub struct Wat {
     world: &'static str,
+    imports: String,
     memory: String,
     realloc: String,
     describe: String,
@@ -78,6 +96,7 @@ pub struct Wat {
 pub fn event_plugin() -> Wat {
     Wat {
         world: "event-plugin",
+        imports: String::new(),
         memory: r#"(memory (export "memory") 4)"#.to_owned(),
         realloc: "(i32.const 65536)".to_owned(),
         describe: "(global.get $INFO)".to_owned(),
@@ -103,6 +122,12 @@ pub fn filter_plugin() -> Wat {
 }
 
 impl Wat {
+    /// More imports: [`POLLABLES`].
+    pub fn imports(mut self, wat: &str) -> Self {
+        wat.clone_into(&mut self.imports);
+        self
+    }
+
     /// The memory that is exported; four pages unless a test says otherwise.
     pub fn memory(mut self, wat: &str) -> Self {
         wat.clone_into(&mut self.memory);
@@ -161,6 +186,7 @@ impl Wat {
     fn module(&self) -> String {
         let escaped: String = self.info.iter().map(|byte| format!("\\{byte:02x}")).collect();
         let parts = [
+            ("{{imports}}", &*self.imports),
             ("{{memory}}", &*self.memory),
             ("{{realloc}}", &*self.realloc),
             ("{{describe}}", &*self.describe),
@@ -190,8 +216,16 @@ impl Wat {
         let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let mut contract = Resolve::default();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-        let (package, _) = contract.push_dir(folder).expect("the contract");
-        let world = contract.select_world(&[package], Some(self.world)).expect("a world");
+        contract.push_dir(folder).expect("the contract");
+        for package in WASI {
+            contract.push_str("wasi.wit", package).expect("a package");
+        }
+        let world = format!(
+            "package test:hostile; world hostile {{ include palisade:plugin/{}@0.1.0; import wasi:clocks/monotonic-clock@0.2.0; }}",
+            self.world
+        );
+        let package = contract.push_str("world.wit", &world).expect("a package");
+        let world = contract.select_world(&[package], None).expect("a world");
         embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8).expect("metadata");
         // What is wrong with it is for the runtime to find.
         let mut encoder = ComponentEncoder::default()

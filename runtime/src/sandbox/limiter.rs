@@ -3,6 +3,7 @@
 use wasmtime::ResourceLimiter;
 
 use crate::limits::Limits;
+use crate::sandbox::engine::MAX_TABLE_ELEMENTS;
 
 /// Counts what all memories of a store have in total; wasmtime's own limiter counts each memory apart.
 pub(crate) struct Limiter {
@@ -85,7 +86,9 @@ impl ResourceLimiter for Limiter {
         self.last_table_growth = 0;
         let growth = desired.saturating_sub(current);
         let total = self.table_elements.saturating_add(growth);
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        // Every table of the pool has a maximum, so that one as large as the pool's is no word of the guest's own.
+        let own = maximum.filter(|maximum| *maximum < MAX_TABLE_ELEMENTS);
+        if own.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
         if total > self.table_limit {

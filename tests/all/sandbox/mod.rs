@@ -17,5 +17,8 @@ mod neighbours;
 mod patched;
 mod quotas;
 mod supervision;
+mod wat_abi;
+mod wat_component;
 mod wat_memory;
 mod wat_time;
+mod wat_words;

@@ -8,6 +8,7 @@ use palisade_tests::{event, limits, runtime};
 use serde_json::{Value, json};
 
 use super::beside::{Beside, SHORT, neighbour, sin_event};
+use super::wat_words::{ends, ends_in, no_plugin};
 
 const FOR_EVER: &str = "(loop $again (br $again)) (unreachable)";
 /// The same by a call in tail position: the stack stays as it is.
@@ -16,43 +17,6 @@ const AGAIN: &str = "(func $again (result i32) (return_call $again))";
 
 fn hurried(wat: &Wat) -> PluginSpec {
     wat.spec().limits(limits(|limits| limits.timeout = SHORT))
-}
-
-/// The attack in `handle` must end in this class and with this limit; the next event is served, the neighbour always.
-async fn ends(spec: PluginSpec, class: Class, limit: Option<LimitKind>) -> String {
-    let beside = Beside::new(spec).await;
-    ends_in(&beside, class, limit).await
-}
-
-async fn ends_in(beside: &Beside, class: Class, limit: Option<LimitKind>) -> String {
-    let outcome = beside.sin("hostile.sin", json!(1)).await;
-    assert_eq!(
-        (outcome.class, outcome.limit()),
-        (class, limit),
-        "{}",
-        outcome.message()
-    );
-    beside.obeys("hostile.ok", Value::Null).await;
-    outcome.message().to_owned()
-}
-
-/// Loads what must fail in `describe`, beside a neighbour that must not notice; its words.
-async fn no_plugin(spec: PluginSpec, class: Class, limit: LimitKind) -> String {
-    let runtime = runtime();
-    runtime.launch(vec![neighbour()]).await.unwrap();
-    let error = runtime.load(spec).await.unwrap_err();
-    let LoadError::Describe { fault, .. } = &error else {
-        panic!("{error}");
-    };
-    assert_eq!((fault.class(), fault.limit()), (class, Some(limit)), "{fault}");
-    assert!(
-        runtime
-            .publish(sin_event("any.event", Value::Null))
-            .await
-            .unwrap()
-            .all_ok()
-    );
-    error.to_string()
 }
 
 /// H1, H2: the skeleton does what it should: the tests in these files are about what is put into it.
@@ -243,26 +207,22 @@ async fn h9_h10_each_call_burns_the_same_of_its_own_fuel() {
     let beside = Beside::new(metered(100_000, 1_000_000_000)).await;
     let fuel = beside.obeys("hostile.sin", json!(1)).await.fuel.unwrap();
     assert!((200_000..2_000_000).contains(&fuel), "{fuel}");
-    // Just enough for one such call, ten times; and one unit too few, at the same point each time.
+    // Just enough for one such call, ten times; and only half of it, at the same point each time.
     let beside = Beside::new(metered(100_000, fuel)).await;
     for _ in 0..10 {
         assert_eq!(beside.obeys("hostile.sin", json!(1)).await.fuel, Some(fuel));
     }
-    let beside = Beside::new(metered(100_000, fuel - 1)).await;
+    let half = fuel / 2;
+    let beside = Beside::new(metered(100_000, half)).await;
     for _ in 0..2 {
         let outcome = beside.sin("hostile.sin", json!(1)).await;
         assert_eq!(
             (outcome.class, outcome.limit()),
             (Class::OutOfFuel, Some(LimitKind::Fuel))
         );
-        assert_eq!(outcome.fuel, Some(fuel - 1));
-        assert_eq!(
-            outcome.message(),
-            format!(
-                "hostile burnt all the fuel of one call; its limit is {} units (plugin.limits.fuel)",
-                fuel - 1
-            )
-        );
+        assert_eq!(outcome.fuel, Some(half));
+        let words = format!("hostile burnt all the fuel of one call; its limit is {half} units (plugin.limits.fuel)");
+        assert_eq!(outcome.message(), words);
         beside.obeys("hostile.ok", Value::Null).await;
     }
 }
