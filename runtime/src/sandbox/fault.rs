@@ -7,6 +7,7 @@ use crate::handler::Fault;
 use crate::limits::{LimitKind, Limits, bytes_shown};
 use crate::outcome::Class;
 use crate::sandbox::bindings::cut;
+use crate::sandbox::interface::INTERFACE_VERSION;
 use crate::sandbox::limiter::Denied;
 use crate::sandbox::log::{is_unsafe_to_show, printable};
 use crate::sandbox::state::HostState;
@@ -30,6 +31,16 @@ pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
 pub(super) fn late(state: &HostState) -> Fault {
     let Found { class, what, limit } = Found::hit(Hit::Timeout, state);
     Fault::new(class, format!("{} {what}", state.plugin())).with_limit(limit)
+}
+
+/// H35: what an interface of ours exports has other types than the contract's. The engine finds that at the first instance.
+pub(super) fn other_types(name: &str, interface: &str, error: &Error) -> Fault {
+    let found = error.root_cause();
+    let message = format!(
+        "{name} exports palisade:plugin/{interface} with other types than {INTERFACE_VERSION} has ({found}); build it with the \
+         SDK of this version"
+    );
+    Fault::new(Class::Unavailable, cut(message))
 }
 
 /// An error, told apart.
