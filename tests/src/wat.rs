@@ -92,6 +92,9 @@ pub struct Wat {
     info: Vec<u8>,
 }
 
+/// Handlers and their patterns.
+pub type Handlers<'a> = [(&'a str, &'a [&'a str])];
+
 /// A decent event plugin, to be made hostile.
 pub fn event_plugin() -> Wat {
     Wat {
@@ -177,7 +180,7 @@ impl Wat {
     }
 
     /// What `describe` answers: a name, and handlers with their patterns.
-    pub fn info(mut self, name: &str, handlers: &[(&str, &[&str])]) -> Self {
+    pub fn info(mut self, name: &str, handlers: &Handlers) -> Self {
         self.info = info(name, handlers);
         self
     }
@@ -247,7 +250,7 @@ pub fn component(text: &str) -> PluginSpec {
 }
 
 /// `describe`'s record as the canonical ABI lays it out in memory, at `INFO`, with what it points to behind it.
-fn info(name: &str, handlers: &[(&str, &[&str])]) -> Vec<u8> {
+fn info(name: &str, handlers: &Handlers) -> Vec<u8> {
     const RECORD: usize = 40;
     const HANDLER: usize = 36;
     let mut memory = vec![0; RECORD + HANDLER * handlers.len()];

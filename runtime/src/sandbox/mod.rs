@@ -11,6 +11,7 @@ mod epoch;
 mod error;
 mod fault;
 pub(crate) mod file;
+mod hit;
 pub(crate) mod host;
 mod instance;
 mod interface;

@@ -1,7 +1,7 @@
 //! What a guest may hand to the host: texts, lists and pointers that are none (H16).
 
 use palisade::{Class, LimitKind, LoadError};
-use palisade_tests::wat::{POLLABLES, Wat, event_plugin};
+use palisade_tests::wat::{Handlers, POLLABLES, Wat, event_plugin};
 use palisade_tests::{limits, publishes};
 use serde_json::json;
 
@@ -222,7 +222,7 @@ async fn h16_what_a_describe_may_not_say_is_refused_by_name() {
     let many: Vec<_> = names.iter().map(|name| (&**name, pattern)).collect();
     let types: Vec<&str> = names.iter().map(|name| &**name).collect();
     let long = "x".repeat(1 << 20);
-    let cases: [(&str, &[(&str, &[&str])], &str); 10] = [
+    let cases: [(&str, &Handlers, &str); 10] = [
         ("", &[("sin", pattern)], "`` is no name for a plugin"),
         (&long, &[("sin", pattern)], "is no name for a plugin"),
         ("a b", &[("sin", pattern)], "`a b` is no name for a plugin"),

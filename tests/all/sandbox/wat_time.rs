@@ -182,6 +182,16 @@ async fn h5_bulk_instructions_of_the_largest_size_end_by_the_deadline() {
     }
 }
 
+/// H5: filling all memory ten times is nothing to be killed for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h5_filling_all_memory_a_few_times_is_allowed() {
+    let fill = "(memory.fill (i32.const 131072) (i32.const 7) (i32.const 64880640))".repeat(10);
+    let wat = event_plugin()
+        .memory(r#"(memory (export "memory") 1000)"#)
+        .body(&format!("{fill} (global.get $OK)"));
+    Beside::new(wat.spec()).await.obeys("hostile.sin", json!(1)).await;
+}
+
 /// Burns about `rounds` times four units of fuel.
 fn burner(rounds: u32) -> String {
     format!(
