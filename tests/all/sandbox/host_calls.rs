@@ -69,7 +69,7 @@ async fn s1_hostcall_bytes_are_counted_for_each_call_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_handles_obeyed() {
     let beside = Beside::new(hostile()).await;
-    beside.obeys("hostile.handles", json!(200)).await;
+    beside.obeys("hostile.handles", json!(100)).await;
 }
 
 /// S1, S11, H18: one that opens them for ever is ended; the words name limit and key. Its handles go with its instance.
