@@ -33,7 +33,7 @@ fn a_sound_config_is_shown_with_its_limits_and_grants() {
         "no-secrets  filter-plugin",
         "user.login.failed",
         "memory                10.0 MiB",
-        "timeout          20s",
+        "timeout               20s",
         "publish auth.*",
         "fs rules as /rules (read)",
         r#"{"threshold":7,"token":"[redacted]"}"#,
