@@ -60,7 +60,7 @@ impl Draft {
         &self.event_type
     }
 
-    /// How much it counts for against `limits.publish-bytes`: its data, type and metadata.
+    /// How much it counts for against `plugin.limits.publish-bytes`: its data, type and metadata.
     pub fn size_bytes(&self) -> usize {
         let metadata: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.event_type.len() + self.data.len() + metadata

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::draft::{Draft, DraftError, stamp};
 use crate::event::{Event, EventLimits};
+use crate::limits::LimitKind;
 use crate::outcome::{Class, HandlerName};
 
 /// A future that borrows what it works on.
@@ -106,6 +107,7 @@ pub struct Fault {
     message: Arc<str>,
     backtrace: Option<Arc<str>>,
     retry_after: Option<Duration>,
+    limit: Option<LimitKind>,
 }
 
 impl Fault {
@@ -116,7 +118,13 @@ impl Fault {
             message: message.into(),
             backtrace: None,
             retry_after: None,
+            limit: None,
         }
+    }
+
+    pub(crate) fn with_limit(mut self, limit: Option<LimitKind>) -> Self {
+        self.limit = limit;
+        self
     }
 
     pub(crate) fn with_backtrace(mut self, backtrace: Option<String>) -> Self {
@@ -142,6 +150,11 @@ impl Fault {
     /// Where in the guest it happened, a frame a line.
     pub fn backtrace(&self) -> Option<&str> {
         self.backtrace.as_deref()
+    }
+
+    /// Which of its limits the guest ran into, if it was one; [`LimitKind::key`] is the key that sets it.
+    pub fn limit(&self) -> Option<LimitKind> {
+        self.limit
     }
 
     /// The delay that a handler asked for before the next attempt.
@@ -250,14 +263,14 @@ impl Deref for Context {
 #[non_exhaustive]
 pub enum PublishRefused {
     /// The call published as many events, or bytes, as it may.
-    #[error("one call may publish {limit} {unit} and no more ({key})")]
+    #[error("one call may publish {limit} {unit} and no more (RuntimeBuilder::native_outbox)")]
     OverLimit {
         /// The limit in force.
         limit: u64,
         /// `events` or `bytes`.
         unit: &'static str,
-        /// The key that sets it.
-        key: &'static str,
+        /// Which limit it was.
+        kind: LimitKind,
     },
     /// The draft is no event.
     #[error(transparent)]
@@ -298,20 +311,20 @@ impl Outbox {
     /// Counts a draft in, or says which limit it would break.
     fn admit(&mut self, draft: &Draft, limits: &OutboxLimits) -> Result<(), PublishRefused> {
         if self.events.len() >= limits.events as usize {
-            let (limit, key) = (u64::from(limits.events), "limits.publish-events");
+            let (limit, kind) = (u64::from(limits.events), LimitKind::PublishEvents);
             return Err(PublishRefused::OverLimit {
                 limit,
                 unit: "events",
-                key,
+                kind,
             });
         }
         let bytes = self.bytes.saturating_add(draft.size_bytes());
         if bytes > limits.bytes {
-            let (limit, key) = (limits.bytes as u64, "limits.publish-bytes");
+            let (limit, kind) = (limits.bytes as u64, LimitKind::PublishBytes);
             return Err(PublishRefused::OverLimit {
                 limit,
                 unit: "bytes",
-                key,
+                kind,
             });
         }
         self.bytes = bytes;

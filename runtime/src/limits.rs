@@ -17,7 +17,8 @@ pub struct Limits {
     /// How much memory an instance may have in all, all its linear memories and its GC heap together: 64 MiB. The guest
     /// sees a growth beyond it fail; where it can't go on, ends: `out-of-memory`.
     pub memory: usize,
-    /// How many elements its tables may have in all: 100,000. The guest sees a growth beyond it fail.
+    /// How many elements its tables may have in all: 100,000, and no single table more than that. The guest sees a growth
+    /// beyond it fail; where it can't go on, ends: `host-limit`.
     pub table_elements: usize,
     /// How many tables it may have: 64. A component that has more is refused at load.
     pub tables: usize,
@@ -207,8 +208,63 @@ impl LimitKind {
     }
 }
 
+impl LimitKind {
+    /// What it counts, as in "71 MiB of memory" and "65 tables"; for limits that a component can be too large for.
+    pub(crate) fn counted(self, amount: u64) -> String {
+        match self {
+            LimitKind::Memory => format!("{} of memory", bytes_shown(amount)),
+            LimitKind::TableElements => format!("{amount} table elements"),
+            LimitKind::Tables => format!("{amount} tables"),
+            LimitKind::Memories => format!("{amount} memories"),
+            LimitKind::Instances => format!("{amount} core instances"),
+            other => format!("{amount} of {other}"),
+        }
+    }
+
+    /// A number of it, in its unit.
+    pub(crate) fn amount(self, amount: u64) -> String {
+        match self {
+            LimitKind::Memory => bytes_shown(amount),
+            _ => amount.to_string(),
+        }
+    }
+}
+
+/// 65536 as `64 KiB`; at most one digit after the point, and never more than there are.
+pub(crate) fn bytes_shown(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let Some((unit, size)) = UNITS.iter().find(|(_, size)| bytes >= *size) else {
+        return format!("{bytes} bytes");
+    };
+    match (bytes / size, bytes % size * 10 / size) {
+        (whole, 0) => format!("{whole} {unit}"),
+        (whole, tenth) => format!("{whole}.{tenth} {unit}"),
+    }
+}
+
 impl std::fmt::Display for LimitKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S1: bytes are told in the unit that fits.
+    #[test]
+    fn s1_bytes_are_shown_in_their_unit() {
+        let shown = [0, 1023, 1024, 65_536, 71 << 20, (64 << 20) + (1 << 19), u64::MAX].map(bytes_shown);
+        let expected = [
+            "0 bytes",
+            "1023 bytes",
+            "1 KiB",
+            "64 KiB",
+            "71 MiB",
+            "64.5 MiB",
+            "17179869183.9 GiB",
+        ];
+        assert_eq!(shown, expected);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::bus::FilterId;
 use crate::handler::Fault;
+use crate::limits::LimitKind;
 
 /// How an attempt at a handler ended, or why there was none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,8 +28,8 @@ pub enum Class {
     OutOfFuel,
     /// The guest asked for more memory than it may have (`limits.memory`) and could not go on.
     OutOfMemory,
-    /// The guest asked more of the host than it may: bytes a host call, handles, random bytes; or wrote more to its key-value
-    /// store, together with another instance, than that may have.
+    /// The guest asked more of the host than it may: bytes a host call, handles, random bytes, tables; or wrote more to its
+    /// key-value store, together with another instance, than that may have. `Fault::limit` says which.
     HostLimit,
     /// A native handler, or a host function that a guest called, panicked. Held against no plugin.
     HostPanic,
@@ -185,6 +186,11 @@ impl Outcome {
     /// Why it failed; empty when it did not.
     pub fn message(&self) -> &str {
         self.fault.as_ref().map_or("", Fault::message)
+    }
+
+    /// Which of its limits the guest ran into, if it was one.
+    pub fn limit(&self) -> Option<LimitKind> {
+        self.fault.as_ref().and_then(Fault::limit)
     }
 }
 

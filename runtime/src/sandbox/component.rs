@@ -14,11 +14,9 @@ use crate::sandbox::config_store;
 use crate::sandbox::error::ComponentError;
 use crate::sandbox::interface::{Interface, check_family, check_version};
 use crate::sandbox::log::printable;
+use crate::sandbox::needs::check_component;
 use crate::sandbox::state::HostState;
 use crate::sandbox::wasi;
-
-/// What memories are measured in.
-const WASM_PAGE: u64 = 64 * 1024;
 
 /// A component, ready to be instantiated.
 pub(crate) struct Compiled {
@@ -87,7 +85,7 @@ impl Compiled {
         let engine = component.engine();
         let imports = check_imports(component, engine, grants)?;
         let kind = world_of(component, engine)?;
-        check_resources(component, limits)?;
+        check_component(component, limits)?;
         let pre = linker(engine)
             .and_then(|linker| linker.instantiate_pre(component))
             .map_err(|error| ComponentError::Unlinkable(shown(&format!("{error:#}"))))?;
@@ -158,51 +156,6 @@ fn world_of(component: &Component, engine: &Engine) -> Result<PluginKind, Compon
         )),
         (false, _, _) => Err(ComponentError::WrongWorld("it exports no `plugin`".into())),
     }
-}
-
-/// H13: what an instance needs from its first moment must fit its limits.
-fn check_resources(component: &Component, limits: &Limits) -> Result<(), ComponentError> {
-    // `None` when the component imports modules or instances that decide it; the limiter sees to those.
-    let Some(needed) = component.resources_required() else {
-        return Ok(());
-    };
-    // Of the largest one; what all have together the limiter counts.
-    let memory = needed.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE);
-    let too_much = |what, needed: u64, limit: usize, key| {
-        (needed > limit as u64).then_some(ComponentError::TooLarge {
-            what,
-            needed,
-            limit: limit as u64,
-            key,
-        })
-    };
-    let excess = too_much("bytes of initial memory", memory, limits.memory, "plugin.limits.memory")
-        .or_else(|| {
-            too_much(
-                "memories",
-                u64::from(needed.num_memories),
-                limits.memories,
-                "plugin.limits.memories",
-            )
-        })
-        .or_else(|| {
-            too_much(
-                "tables",
-                u64::from(needed.num_tables),
-                limits.tables,
-                "plugin.limits.tables",
-            )
-        })
-        .or_else(|| {
-            let elements = needed.max_initial_table_size.unwrap_or(0);
-            too_much(
-                "table elements",
-                elements,
-                limits.table_elements,
-                "plugin.limits.table-elements",
-            )
-        });
-    excess.map_or(Ok(()), Err)
 }
 
 fn exports(pre: &InstancePre<HostState>, kind: PluginKind) -> wasmtime::Result<Exports> {

@@ -10,7 +10,9 @@ use crate::sandbox::epoch::{EpochTicker, Running, TickerHealth};
 
 /// The largest memory that the pool can give one instance. `limits.memory` beyond this is cut to it by wasm itself: a
 /// 32-bit memory ends here.
-const MAX_MEMORY: usize = 4 * 1024 * 1024 * 1024;
+pub(super) const MAX_MEMORY: usize = 4 * 1024 * 1024 * 1024;
+/// The largest table that the pool can give one instance, whatever `limits.table_elements` allows all of them.
+pub(super) const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// How many kernel mappings are set aside for one pooled instance. Two are taken before it lives (its stack), four more while
 /// it lives, measured with the plugins of this repository; as many again for guests with more memories and tables, and for
 /// the second engine where fuel is used.
@@ -125,6 +127,10 @@ impl Engines {
         (self.max_instances as usize).saturating_sub(self.live.available_permits())
     }
 
+    pub(crate) fn wasm_stack(&self) -> usize {
+        self.options.wasm_stack
+    }
+
     pub(crate) fn max_instances(&self) -> u32 {
         self.max_instances
     }
@@ -178,9 +184,10 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .max_component_instance_size(4 * 1024 * 1024)
         .max_core_instance_size(4 * 1024 * 1024)
         .max_memory_size(MAX_MEMORY)
-        .table_elements(100_000)
-        .max_tables_per_module(64)
-        .max_memories_per_module(16);
+        .table_elements(MAX_TABLE_ELEMENTS)
+        // As many as a module can have at all: what a plugin may have is its limiter's affair.
+        .max_tables_per_module(100)
+        .max_memories_per_module(100);
     pool
 }
 

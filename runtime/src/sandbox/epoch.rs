@@ -237,6 +237,36 @@ mod tests {
         assert_eq!(ticker.health().running_calls, 1);
     }
 
+    /// `(module (func (export "f") (loop (br 0))))`
+    const SPINNER: [u8; 36] = [
+        0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x04, 0x01, 0x60, 0x00, 0x00, 0x03, 0x02, 0x01, 0x00,
+        0x07, 0x05, 0x01, 0x01, 0x66, 0x00, 0x00, 0x0a, 0x09, 0x01, 0x07, 0x00, 0x03, 0x40, 0x0c, 0x00, 0x0b, 0x0b,
+    ];
+
+    /// S3, H8: a guest that spins is still stopped, though the ticker died while it spun.
+    #[test]
+    fn s3_h8_a_spinner_is_stopped_although_the_ticker_died() {
+        let engine = wasmtime::Engine::new(wasmtime::Config::new().epoch_interruption(true)).unwrap();
+        let module = wasmtime::Module::from_binary(&engine, &SPINNER).unwrap();
+        let mut store = wasmtime::Store::new(&engine, ());
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+        let spin = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+        let died = AtomicBool::new(false);
+        let weak = engine.weak();
+        let ticker = EpochTicker::start(move || {
+            if !died.swap(true, Ordering::SeqCst) {
+                panic!("the first ticker dies");
+            }
+            weak.upgrade().unwrap().increment_epoch();
+        })
+        .unwrap();
+        let _running = ticker.enter();
+        store.set_epoch_deadline(3);
+        let error = spin.call(&mut store, ()).unwrap_err();
+        assert_eq!(error.downcast_ref::<wasmtime::Trap>(), Some(&wasmtime::Trap::Interrupt));
+        assert_eq!(ticker.health().replaced, 1);
+    }
+
     /// S3: it sleeps while nothing runs, and a call wakes it.
     #[test]
     fn s3_the_ticker_sleeps_while_nothing_runs_and_a_call_wakes_it() {

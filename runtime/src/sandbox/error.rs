@@ -1,5 +1,6 @@
 //! Why a file is no plugin.
 
+use crate::limits::LimitKind;
 use crate::sandbox::compile::CompileError;
 
 /// Why a component can't be loaded. Each message says what to do.
@@ -81,16 +82,17 @@ pub enum ComponentError {
     /// The component imports something of a known name with another type.
     #[error("it can't be linked: {0}; build it with the SDK of this version")]
     Unlinkable(String),
+    /// The component has a memory that several threads may share.
+    #[error("it has a shared memory, which no plugin may have: build it without the threads proposal")]
+    SharedMemory,
     /// The component needs more from its first moment than it may have.
-    #[error("it needs {needed} {what}; the limit is {limit} ({key})")]
+    #[error("it needs {}; its limit is {} ({kind})", kind.counted(*needed), kind.amount(*limit))]
     TooLarge {
-        /// Of what.
-        what: &'static str,
-        /// How much.
+        /// Which limit.
+        kind: LimitKind,
+        /// How much it needs.
         needed: u64,
         /// The limit in force.
         limit: u64,
-        /// The key that sets it.
-        key: &'static str,
     },
 }

@@ -4,14 +4,17 @@ use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::handler::Fault;
+use crate::limits::LimitKind;
 use crate::outcome::Class;
 use crate::sandbox::bindings::cut;
+use crate::sandbox::hit::{Given, Hit};
+use crate::sandbox::interface::INTERFACE_VERSION;
 use crate::sandbox::log::{is_unsafe_to_show, printable};
 use crate::sandbox::state::HostState;
 
 /// What an error of a guest's call was, in words for the operator.
 pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
-    let (class, what) = class_of(error, state);
+    let Found { class, what, limit } = find(error, state);
     let name = state.plugin();
     let said = panic_of(&state.stderr_tail());
     let message = match said {
@@ -19,101 +22,79 @@ pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
         Some(panic) => format!("{name} {what} ({panic})"),
         None => format!("{name} {what}"),
     };
-    Fault::new(class, cut(state.shown(message))).with_backtrace(backtrace(error))
+    Fault::new(class, cut(state.shown(message)))
+        .with_limit(limit)
+        .with_backtrace(backtrace(error))
 }
 
-fn class_of(error: &Error, state: &HostState) -> (Class, String) {
-    let limits = state.limits();
+/// The deadline passed while the guest waited in the host.
+pub(super) fn late(state: &HostState) -> Fault {
+    let Found { class, what, limit } = Found::hit(Hit::Timeout, state);
+    Fault::new(class, format!("{} {what}", state.plugin())).with_limit(limit)
+}
+
+/// H35: what an interface of ours exports has other types than the contract's. The engine finds that at the first instance.
+pub(super) fn other_types(name: &str, interface: &str, error: &Error) -> Fault {
+    let found = error.root_cause();
+    let message = format!(
+        "{name} exports palisade:plugin/{interface} with other types than {INTERFACE_VERSION} has ({found}); build it with the \
+         SDK of this version"
+    );
+    Fault::new(Class::Unavailable, cut(message))
+}
+
+/// An error, told apart.
+struct Found {
+    class: Class,
+    what: String,
+    limit: Option<LimitKind>,
+}
+
+impl Found {
+    fn new(class: Class, what: impl Into<String>) -> Self {
+        let (what, limit) = (what.into(), None);
+        Self { class, what, limit }
+    }
+
+    /// A limit, in its words.
+    fn hit(hit: Hit, state: &HostState) -> Self {
+        let given = Given {
+            limits: state.limits(),
+            wasm_stack: state.wasm_stack(),
+            phase: state.call.phase.as_str(),
+        };
+        Self {
+            class: hit.class(),
+            what: hit.words(&given),
+            limit: Some(hit.limit()),
+        }
+    }
+}
+
+fn find(error: &Error, state: &HostState) -> Found {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         // WASI 0.2 carries no other code than whether it is a success.
         let how = if exit.0 == 0 { "successful" } else { "failing" };
-        return (Class::Trap, format!("called exit with a {how} status"));
+        return Found::new(Class::Trap, format!("called exit with a {how} status"));
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return (
-            Class::Overloaded,
-            "found no room for another instance (engine.max-instances)".to_owned(),
-        );
+        let what = "found no room for another instance (engine.max-instances)";
+        return Found::new(Class::Overloaded, what);
     }
-    if let Some(limit) = host_limit(error) {
-        return (Class::HostLimit, limit.words(limits));
+    let trap = error.downcast_ref::<Trap>();
+    // A limit that has a trap of its own is what ended the call, whatever was refused before. Any other trap may come of a
+    // refusal: a guest that is given no memory has nothing better to do.
+    if let Some(hit) = Hit::of(error) {
+        return Found::hit(hit, state);
     }
-    if let Some(asked) = state.memory_denied() {
-        let words = format!(
-            "asked for {} of memory; its limit is {} (plugin.limits.memory)",
-            mebibytes(asked),
-            mebibytes(limits.memory)
-        );
-        return (Class::OutOfMemory, words);
+    if let Some(denied) = state.denied() {
+        return Found::hit(denied.into(), state);
     }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => (Class::StackOverflow, "used up its stack (engine.wasm-stack)".to_owned()),
-        Some(Trap::OutOfFuel) => {
-            let fuel = limits.fuel.unwrap_or_default();
-            (
-                Class::OutOfFuel,
-                format!("burnt the {fuel} units of fuel that one call may (plugin.limits.fuel)"),
-            )
-        }
-        Some(Trap::Interrupt) => {
-            let phase = state.call.phase.as_str();
-            (
-                Class::Timeout,
-                format!("did not end {phase} by its deadline and was stopped"),
-            )
-        }
-        Some(Trap::AllocationTooLarge) => (Class::OutOfMemory, format!("trapped: {}", Trap::AllocationTooLarge)),
-        Some(trap) => (Class::Trap, format!("trapped: {trap}")),
-        None => (Class::Trap, format!("failed: {}", error.root_cause())),
+    match trap {
+        Some(Trap::AllocationTooLarge) => Found::hit(Hit::Memory(None), state),
+        Some(trap) => Found::new(Class::Trap, format!("trapped: {trap}")),
+        None => Found::new(Class::Trap, format!("failed: {}", error.root_cause())),
     }
-}
-
-/// A limit for which wasmtime 48 has no public type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HostLimit {
-    Bytes,
-    Handles,
-    Random,
-}
-
-impl HostLimit {
-    fn words(self, limits: &crate::Limits) -> String {
-        match self {
-            HostLimit::Bytes => format!(
-                "passed more than {} bytes in one call of the host or one answer (plugin.limits.hostcall-bytes)",
-                limits.hostcall_bytes
-            ),
-            HostLimit::Handles => format!("held more than {} handles (plugin.limits.handles)", limits.handles),
-            HostLimit::Random => {
-                format!(
-                    "asked for more than {} random bytes at a time (plugin.limits.random-bytes)",
-                    limits.random_bytes
-                )
-            }
-        }
-    }
-}
-
-/// The words of wasmtime 48 for host limits, which it gives no type. Tests provoke each with a real guest, so that an
-/// upgrade that changes them fails a test.
-fn host_limit(error: &Error) -> Option<HostLimit> {
-    const WORDS: [(&str, HostLimit); 4] = [
-        ("fuel allocated for hostcalls has been exhausted", HostLimit::Bytes),
-        ("store handle limit exceeded", HostLimit::Handles),
-        ("resource table has no free keys", HostLimit::Handles),
-        ("requested len", HostLimit::Random),
-    ];
-    // A trap's text is the guest's business; only what the host says counts.
-    if error.is::<Trap>() {
-        return None;
-    }
-    let mut causes = error.chain().map(ToString::to_string);
-    causes.find_map(|cause| {
-        WORDS
-            .iter()
-            .find(|(words, _)| cause.contains(words))
-            .map(|(_, limit)| *limit)
-    })
 }
 
 /// What a Rust panic (or another language's last words) left on stderr, on one line.
@@ -161,14 +142,4 @@ const MAX_FRAME: usize = 256;
 fn is_frame(line: &str) -> bool {
     line.split_once(':')
         .is_some_and(|(_, address)| address.trim_start().starts_with("0x"))
-}
-
-fn mebibytes(bytes: usize) -> String {
-    const MIB: usize = 1024 * 1024;
-    let (whole, tenth) = (bytes / MIB, bytes % MIB * 10 / MIB);
-    if tenth == 0 {
-        format!("{whole} MiB")
-    } else {
-        format!("{whole}.{tenth} MiB")
-    }
 }

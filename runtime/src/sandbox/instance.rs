@@ -19,7 +19,7 @@ use crate::plugin::PluginInfo;
 use crate::sandbox::bindings::{self, cut, filter, handler, lift_failure, lift_info, lower, plugin, types};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::Exports;
-use crate::sandbox::fault::classify;
+use crate::sandbox::fault::{classify, late, other_types};
 use crate::sandbox::keyvalue;
 use crate::sandbox::state::{HostState, Phase};
 
@@ -76,15 +76,17 @@ impl Instance {
         let _running = engines.enter();
         let instantiated = bounded(deadline, blueprint.pre.instantiate_async(&mut store)).await;
         let instance = settle(&mut store, instantiated)?;
-        let guests = match &blueprint.exports {
-            Exports::Event { plugin, handler } => plugin
-                .load(&mut store, &instance)
-                .and_then(|plugin| Ok((plugin, Work::Handler(handler.load(&mut store, &instance)?)))),
-            Exports::Filter { plugin, filter } => plugin
-                .load(&mut store, &instance)
-                .and_then(|plugin| Ok((plugin, Work::Filter(filter.load(&mut store, &instance)?)))),
+        let wrong = |interface| move |error: wasmtime::Error| other_types(&blueprint.name, interface, &error);
+        let (plugin, work) = match &blueprint.exports {
+            Exports::Event { plugin, handler } => (
+                plugin.load(&mut store, &instance).map_err(wrong("plugin"))?,
+                Work::Handler(handler.load(&mut store, &instance).map_err(wrong("handler"))?),
+            ),
+            Exports::Filter { plugin, filter } => (
+                plugin.load(&mut store, &instance).map_err(wrong("plugin"))?,
+                Work::Filter(filter.load(&mut store, &instance).map_err(wrong("filter"))?),
+            ),
         };
-        let (plugin, work) = guests.map_err(|error| Failed::from(classify(&error, store.data())))?;
         Ok(Self {
             store,
             plugin,
@@ -291,10 +293,7 @@ fn settle<T>(store: &mut Store<HostState>, answer: Answer<T>) -> Result<T, Faile
     let fault = match answer {
         Answer::Returned(Ok(value)) => return Ok(value),
         Answer::Returned(Err(error)) => classify(&error, store.data()),
-        Answer::Late => Fault::new(
-            Class::Timeout,
-            format!("{name} did not end {phase} by its deadline and was stopped"),
-        ),
+        Answer::Late => late(store.data()),
         Answer::HostPanic(words) => Fault::new(
             Class::HostPanic,
             format!("a host function that {name} called in {phase} panicked: {words}"),

@@ -3,6 +3,7 @@
 use wasmtime::ResourceLimiter;
 
 use crate::limits::Limits;
+use crate::sandbox::engine::MAX_TABLE_ELEMENTS;
 
 /// Counts what all memories of a store have in total; wasmtime's own limiter counts each memory apart.
 pub(crate) struct Limiter {
@@ -15,7 +16,16 @@ pub(crate) struct Limiter {
     memories: usize,
     last_growth: usize,
     last_table_growth: usize,
-    denied: Option<usize>,
+    denied: Option<Denied>,
+}
+
+/// A total that the guest asked for and did not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// Bytes of all memories.
+    Memory(usize),
+    /// Elements of all tables.
+    TableElements(usize),
 }
 
 impl Limiter {
@@ -39,8 +49,8 @@ impl Limiter {
         self.denied = None;
     }
 
-    /// The total that the guest asked for and did not get, in this call.
-    pub(crate) fn denied(&self) -> Option<usize> {
+    /// What the guest asked for last and did not get, in this call.
+    pub(crate) fn denied(&self) -> Option<Denied> {
         self.denied
     }
 
@@ -59,7 +69,7 @@ impl ResourceLimiter for Limiter {
         let growth = desired.saturating_sub(current);
         let total = self.memory.saturating_add(growth);
         if total > self.memory_limit {
-            self.denied = Some(total);
+            self.denied = Some(Denied::Memory(total));
             return Ok(false);
         }
         self.memory = total;
@@ -76,7 +86,13 @@ impl ResourceLimiter for Limiter {
         self.last_table_growth = 0;
         let growth = desired.saturating_sub(current);
         let total = self.table_elements.saturating_add(growth);
-        if maximum.is_some_and(|maximum| desired > maximum) || total > self.table_limit {
+        // Every table of the pool has a maximum, so that one as large as the pool's is no word of the guest's own.
+        let own = maximum.filter(|maximum| *maximum < MAX_TABLE_ELEMENTS);
+        if own.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        if total > self.table_limit {
+            self.denied = Some(Denied::TableElements(total));
             return Ok(false);
         }
         self.table_elements = total;
@@ -123,7 +139,7 @@ mod tests {
         let mut limiter = limiter(100, 0);
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(!limiter.memory_growing(0, 60, None).unwrap(), "a second memory");
-        assert_eq!((limiter.denied(), limiter.memory()), (Some(120), 60));
+        assert_eq!((limiter.denied(), limiter.memory()), (Some(Denied::Memory(120)), 60));
         assert!(limiter.memory_growing(0, 40, None).unwrap(), "exactly the rest");
     }
 
@@ -144,6 +160,7 @@ mod tests {
     fn h12_a_growth_beyond_the_memorys_own_maximum_is_not_held_against_the_limit() {
         let mut limiter = limiter(100, 0);
         assert!(!limiter.memory_growing(10, 50, Some(20)).unwrap());
+        assert!(!limiter.table_growing(10, 50, Some(20)).unwrap());
         assert_eq!(limiter.denied(), None);
     }
 
@@ -153,6 +170,7 @@ mod tests {
         let mut limiter = limiter(0, 100);
         assert!(limiter.table_growing(0, 60, None).unwrap());
         assert!(!limiter.table_growing(0, 60, None).unwrap(), "a second table");
+        assert_eq!(limiter.denied(), Some(Denied::TableElements(120)));
         assert!(limiter.table_growing(60, 100, None).unwrap(), "exactly the rest");
     }
 }

@@ -14,6 +14,7 @@ use crate::sandbox::component::Compiled;
 use crate::sandbox::engine::compatibility;
 use crate::sandbox::error::ComponentError;
 use crate::sandbox::file::check_head;
+use crate::sandbox::needs::check_modules;
 
 /// How all plugins of a runtime are loaded.
 pub(crate) struct Loader {
@@ -41,10 +42,12 @@ pub(crate) struct Loaded {
 
 impl Loader {
     pub(crate) async fn load(&self, job: Job) -> Result<Loaded, ComponentError> {
+        check_head(&job.bytes)?;
+        let (bytes, limits) = (job.bytes.clone(), job.limits.clone());
+        blocking(move || check_modules(&bytes, &limits)).await?;
         let (component, described) = match self.cached(&job).await? {
             Some((component, info)) => (component, Some(info)),
             None => {
-                check_head(&job.bytes)?;
                 let compiled = self.compiler.compile(&job.engine, job.metered, job.bytes.clone());
                 (compiled.await?, None)
             }

@@ -14,7 +14,7 @@ use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::files::FilesView;
-use crate::sandbox::limiter::Limiter;
+use crate::sandbox::limiter::{Denied, Limiter};
 use crate::sandbox::log::GuestStream;
 
 /// What a guest is being called for; decides what it may do meanwhile.
@@ -123,8 +123,14 @@ impl HostState {
         &self.blueprint.limits
     }
 
-    pub(super) fn memory_denied(&self) -> Option<usize> {
+    /// What a growth that was refused asked for, if one was in this call.
+    pub(super) fn denied(&self) -> Option<Denied> {
         self.limiter.denied()
+    }
+
+    /// How much stack the engine gives a guest.
+    pub(super) fn wasm_stack(&self) -> usize {
+        self.blueprint.engines.wasm_stack()
     }
 
     /// What the guest says, without the secrets of its config.

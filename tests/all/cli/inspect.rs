@@ -71,6 +71,67 @@ fn a_plugin_is_shown_as_json() {
     );
 }
 
+/// The keys of `[defaults.limits]` in the sample config, those that are absent by default included.
+fn keys_of_limits() -> Vec<String> {
+    let sample = include_str!("../../../runtime/examples/palisade.toml");
+    let (_, table) = sample.split_once("[defaults.limits]").unwrap();
+    let (table, _) = table.split_once("\n[").unwrap();
+    let keys = table.lines().filter_map(|line| {
+        let (key, _) = line.trim_start_matches('#').split_once(" = ")?;
+        key.chars()
+            .all(|c| c.is_ascii_lowercase() || c == '-')
+            .then(|| key.to_owned())
+    });
+    keys.collect()
+}
+
+/// S1: no limit is left out, neither in words nor as JSON; and `check` shows each that is not the default, cut to its ceiling.
+#[test]
+fn s1_every_limit_is_shown() {
+    let keys = keys_of_limits();
+    assert!(keys.len() >= 22, "{keys:?}");
+    let file = component("audit-logger");
+    let words = Dir::new().palisade(&["inspect", &file]).expect(0).stdout;
+    let json = Dir::new()
+        .palisade(&["inspect", &file, "--json"])
+        .expect(0)
+        .json_lines()
+        .remove(0);
+    for key in &keys {
+        assert!(words.contains(&format!("\n    {key} ")), "{key}:\n{words}");
+        assert!(json["limits"].get(key).is_some(), "{key}: {json}");
+    }
+    assert_eq!(json["limits"].as_object().unwrap().len(), keys.len(), "{json}");
+    // As small a number as each can be, and the plugin asks for more than its ceiling where it inherits.
+    let small: String = keys
+        .iter()
+        .filter(|key| {
+            !matches!(
+                &***key,
+                "timeout" | "fuel" | "memory" | "table-elements" | "tables" | "instances"
+            )
+        })
+        .map(|key| format!("{key} = {}\n", if key.ends_with("subscriptions") { 7 } else { 5 }))
+        .collect();
+    let rest =
+        "timeout = \"20s\"\nfuel = 900_000_000\nmemory = \"9MiB\"\ntable-elements = 9000\ntables = 9\ninstances = 9\n";
+    let big = "[ceilings]\n".to_owned()
+        + &small
+            .replace("hostcall-bytes = 5", "hostcall-bytes = 50000")
+            .replace("handles = 5", "handles = 9");
+    let dir = Dir::with(&format!(
+        "{big}{rest}\n[[plugin]]\npath = \"PLUGINS/audit-logger.wasm\"\n"
+    ));
+    let checked = dir.palisade(&["check", "--config", "palisade.toml"]).expect(0).stdout;
+    for key in &keys {
+        assert!(checked.contains(&format!("\n    {key} ")), "{key}:\n{checked}");
+    }
+    assert!(
+        checked.contains(" 9.0 MiB\n") && checked.contains(" 900,000,000\n"),
+        "{checked}"
+    );
+}
+
 #[test]
 fn a_filter_is_shown_as_one() {
     let shown = Dir::new()

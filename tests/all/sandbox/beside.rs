@@ -6,7 +6,7 @@ use std::time::Duration;
 use palisade::{
     Class, Event, Grants, Health, LogLevel, LogRecord, LogSink, Outcome, PluginSpec, Runtime, RuntimeBuilder,
 };
-use palisade_tests::{Seen, event, hostile, limits, publishes, spec};
+use palisade_tests::{Seen, event, hostile, limits, publishes, small_engine, spec};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -22,7 +22,7 @@ pub(super) struct Beside {
 impl Beside {
     /// Starts both.
     pub(super) async fn new(hostile: PluginSpec) -> Self {
-        Self::with(Runtime::builder(), hostile).await
+        Self::with(Runtime::builder().engine(small_engine()), hostile).await
     }
 
     /// Starts both in a runtime with other settings.

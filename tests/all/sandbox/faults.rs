@@ -1,6 +1,6 @@
 //! Each class of fault, from a real guest: told apart by type, with words that say which limit it was.
 
-use palisade::{Class, Fault, PluginSpec};
+use palisade::{Class, Fault, LimitKind, PluginSpec};
 use palisade_tests::{hostile, limits};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ async fn fault(spec: PluginSpec, sin: &str, data: Value) -> Fault {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s11_a_panic_is_a_trap_with_message_and_backtrace() {
     let fault = fault(hostile(), "hostile.panic", json!("over and out")).await;
-    assert_eq!(fault.class(), Class::Trap);
+    assert_eq!((fault.class(), fault.limit()), (Class::Trap, None));
     assert!(
         fault.message().contains("panicked at") && fault.message().contains("over and out"),
         "{fault}"
@@ -79,40 +79,31 @@ async fn s11_each_limit_has_its_class_and_its_key() {
     let hurried = || hostile().limits(limits(|limits| limits.timeout = SHORT));
     let metered = || hostile().limits(limits(|limits| limits.fuel = Some(5_000_000)));
     let cases = [
-        (
-            hurried(),
-            "hostile.spin",
-            Class::Timeout,
-            "did not end handle by its deadline",
-        ),
-        (
-            hurried(),
-            "hostile.sleep",
-            Class::Timeout,
-            "did not end handle by its deadline",
-        ),
-        (metered(), "hostile.spin", Class::OutOfFuel, "plugin.limits.fuel"),
-        (hostile(), "hostile.recurse", Class::StackOverflow, "engine.wasm-stack"),
-        (hostile(), "hostile.alloc", Class::OutOfMemory, "plugin.limits.memory"),
+        (hurried(), "hostile.spin", Class::Timeout, LimitKind::Timeout),
+        (hurried(), "hostile.sleep", Class::Timeout, LimitKind::Timeout),
+        (metered(), "hostile.spin", Class::OutOfFuel, LimitKind::Fuel),
+        (hostile(), "hostile.recurse", Class::StackOverflow, LimitKind::WasmStack),
+        (hostile(), "hostile.alloc", Class::OutOfMemory, LimitKind::Memory),
         (
             hostile(),
             "hostile.big-answer",
             Class::HostLimit,
-            "plugin.limits.hostcall-bytes",
+            LimitKind::HostcallBytes,
         ),
-        (hostile(), "hostile.handles", Class::HostLimit, "plugin.limits.handles"),
+        (hostile(), "hostile.handles", Class::HostLimit, LimitKind::Handles),
         (
             hostile(),
             "hostile.big-random",
             Class::HostLimit,
-            "plugin.limits.random-bytes",
+            LimitKind::RandomBytes,
         ),
     ];
-    for (spec, sin, class, words) in cases {
+    for (spec, sin, class, limit) in cases {
         let fault = fault(spec, sin, Value::Null).await;
-        assert_eq!(fault.class(), class, "{sin}: {fault}");
+        assert_eq!((fault.class(), fault.limit()), (class, Some(limit)), "{sin}: {fault}");
+        let key = format!(" ({})", limit.key());
         assert!(
-            fault.message().starts_with("hostile ") && fault.message().contains(words),
+            fault.message().starts_with("hostile ") && fault.message().contains(&key),
             "{sin}: {fault}"
         );
     }

@@ -39,7 +39,7 @@ async fn s1_h10_fuel_violated() {
     assert_eq!(outcome.fuel, Some(5_000_000));
     let words = beside.killed("hostile.spin", Value::Null, Class::OutOfFuel).await;
     assert!(
-        words.contains("burnt the 5000000 units of fuel") && words.contains("plugin.limits.fuel"),
+        words.contains("burnt all the fuel of one call; its limit is 5000000 units (plugin.limits.fuel)"),
         "{words}"
     );
 }

@@ -32,7 +32,7 @@ async fn s1_s11_h16_hostcall_bytes_violated_by_an_answer() {
     let beside = Beside::new(hostile()).await;
     let words = beside.killed("hostile.big-answer", Value::Null, Class::HostLimit).await;
     assert!(
-        words.contains("8388608 bytes") && words.contains("plugin.limits.hostcall-bytes"),
+        words.contains("its limit is 8 MiB (plugin.limits.hostcall-bytes)"),
         "{words}"
     );
     let beside = Beside::new(with(|limits| limits.hostcall_bytes = MIB / 2)).await;
@@ -78,7 +78,7 @@ async fn s1_s11_h18_handles_violated() {
     let beside = Beside::new(hostile()).await;
     let words = beside.killed("hostile.handles", Value::Null, Class::HostLimit).await;
     assert!(
-        words.contains("more than 256 handles (plugin.limits.handles)"),
+        words.contains("one handle more than it may hold; its limit is 256 (plugin.limits.handles)"),
         "{words}"
     );
     let beside = Beside::new(with(|limits| limits.handles = 64)).await;
@@ -97,10 +97,10 @@ async fn s1_random_bytes_obeyed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_s11_h19_random_bytes_violated() {
     let beside = Beside::new(hostile()).await;
-    for mebibytes in [json!(1), Value::Null] {
+    for (mebibytes, asked) in [(json!(1), "asked for 1 MiB of"), (Value::Null, "asked for 1 GiB of")] {
         let words = beside.killed("hostile.big-random", mebibytes, Class::HostLimit).await;
         assert!(
-            words.contains("65536 random bytes") && words.contains("plugin.limits.random-bytes"),
+            words.contains(asked) && words.contains("its limit is 64 KiB (plugin.limits.random-bytes)"),
             "{words}"
         );
     }

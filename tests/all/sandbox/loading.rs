@@ -166,6 +166,27 @@ async fn s10_h36_a_file_replaced_after_the_load_changes_nothing() {
     assert_eq!(runtime.plugin("pinned").unwrap().digest, pinned);
 }
 
+/// S10, H36: a file is read once, so that nothing can be put in its place between hash and compiler: it may be a pipe, which
+/// gives its bytes to the first reader only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s10_h36_a_file_is_read_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plugin.wasm");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let pipe = path.clone();
+    let writer = std::thread::spawn(move || fs::write(pipe, built("probe")));
+    let runtime = runtime();
+    let pinned = digest_of(&built("probe"));
+    runtime
+        .launch(vec![PluginSpec::from_file(&path).name("piped").digest(&*pinned)])
+        .await
+        .unwrap();
+    writer.join().unwrap().unwrap();
+    let report = runtime.publish(sin_event("any.event", Value::Null)).await.unwrap();
+    assert!(report.all_ok() && report.of("piped/all").is_some(), "{report:?}");
+}
+
 /// S10: a component larger than the operator lets compile is refused unread, from a file and from memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s10_max_component_violated() {

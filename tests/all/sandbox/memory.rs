@@ -75,14 +75,22 @@ async fn s1_h13_initial_memory_and_tables_violated() {
     let too_small = [
         (
             with(|limits| limits.memory = MIB),
-            "bytes of initial memory",
+            " MiB of memory; its limit is 1 MiB",
             "plugin.limits.memory",
         ),
-        (with(|limits| limits.memories = 0), "memories", "plugin.limits.memories"),
-        (with(|limits| limits.tables = 1), "tables", "plugin.limits.tables"),
+        (
+            with(|limits| limits.memories = 0),
+            "1 memories; its limit is 0",
+            "plugin.limits.memories",
+        ),
+        (
+            with(|limits| limits.tables = 1),
+            " tables; its limit is 1",
+            "plugin.limits.tables",
+        ),
         (
             with(|limits| limits.table_elements = 10),
-            "table elements",
+            " table elements; its limit is 10",
             "plugin.limits.table-elements",
         ),
     ];
@@ -112,8 +120,16 @@ async fn s1_h13_initial_memory_and_tables_violated() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_h14_instances_violated() {
     let runtime = runtime();
+    runtime.launch(vec![neighbour()]).await.unwrap();
     let error = runtime.load(with(|limits| limits.instances = 1)).await.unwrap_err();
-    assert!(error.to_string().contains("instance"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("asked for 2 core instances; its limit is 1 (plugin.limits.instances)"),
+        "{error}"
+    );
+    let event = super::beside::sin_event("any.event", Value::Null);
+    assert!(runtime.publish(event).await.unwrap().all_ok());
 }
 
 /// S1, H14: a component that needs just what it may have is loaded and runs.

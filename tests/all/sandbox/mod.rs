@@ -2,10 +2,10 @@
 
 mod beside;
 mod cache;
-mod compile;
-pub(crate) mod costly;
 mod clocks;
+mod compile;
 mod config_store;
+pub(crate) mod costly;
 mod faults;
 mod files;
 mod files_listing;
@@ -28,3 +28,8 @@ mod neighbours;
 mod patched;
 mod quotas;
 mod supervision;
+mod wat_abi;
+mod wat_component;
+mod wat_memory;
+mod wat_time;
+mod wat_words;

@@ -20,7 +20,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// A limit by its key: as people read it, and as JSON does.
 type Row = (&'static str, String, Value);
 
-fn rows(limits: &Limits) -> [Row; 14] {
+fn rows(limits: &Limits) -> [Row; 22] {
     let count = |key, count: usize| (key, text::number(count as u64), count.into());
     let size = |key, bytes: usize| (key, text::bytes(bytes), bytes.into());
     let long_size = |key, bytes: u64| size(key, usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -40,6 +40,14 @@ fn rows(limits: &Limits) -> [Row; 14] {
         count("publish-events", limits.publish_events as usize),
         size("publish-bytes", limits.publish_bytes),
         count("subscriptions", limits.subscriptions),
+        long_size("directory-bytes", limits.directory_bytes),
+        count("directory-entries", limits.directory_entries),
+        count("key-value-keys", limits.key_value_keys),
+        size("key-value-bytes", limits.key_value_bytes),
+        size("key-value-value-bytes", limits.key_value_value_bytes),
+        count("http-requests", limits.http_requests),
+        long_size("http-request-bytes", limits.http_request_bytes),
+        long_size("http-response-bytes", limits.http_response_bytes),
     ]
 }
 
@@ -49,7 +57,7 @@ pub(crate) fn limits(limits: &Limits) -> String {
 }
 
 fn line((key, shown, _): &Row) -> String {
-    format!("    {key:<16} {shown}\n")
+    format!("    {key:<21} {shown}\n")
 }
 
 /// A line a limit that differs from the default.

@@ -1,0 +1,273 @@
+//! The limits that can end a call, each with its class and its words: what was asked, what the limit is, and its key.
+
+use wasmtime::{Error, Trap};
+
+use crate::limits::{LimitKind, Limits, bytes_shown};
+use crate::outcome::Class;
+use crate::sandbox::limiter::Denied;
+
+/// A limit that ended a call, and how much was asked for where that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hit {
+    Timeout,
+    Fuel,
+    Memory(Option<u64>),
+    TableElements(u64),
+    /// Tables, memories or core instances.
+    Count(LimitKind, u64),
+    Stack,
+    HostcallBytes,
+    Handles,
+    RandomBytes(Option<u64>),
+}
+
+/// What the guest was given, for the words.
+pub(super) struct Given<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) wasm_stack: usize,
+    pub(super) phase: &'static str,
+}
+
+impl From<Denied> for Hit {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Memory(asked) => Hit::Memory(Some(asked as u64)),
+            Denied::TableElements(asked) => Hit::TableElements(asked as u64),
+        }
+    }
+}
+
+impl Hit {
+    /// The limit that an error of a call tells of by itself: by the trap's type, or where there is none by the host's words.
+    pub(super) fn of(error: &Error) -> Option<Self> {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Some(Hit::Stack),
+            Some(Trap::OutOfFuel) => Some(Hit::Fuel),
+            Some(Trap::Interrupt) => Some(Hit::Timeout),
+            // A trap's text is the guest's business; only what the host says counts.
+            Some(_) => None,
+            None => error.chain().find_map(|cause| of_words(&cause.to_string())),
+        }
+    }
+
+    pub(super) fn limit(self) -> LimitKind {
+        match self {
+            Hit::Timeout => LimitKind::Timeout,
+            Hit::Fuel => LimitKind::Fuel,
+            Hit::Memory(_) => LimitKind::Memory,
+            Hit::TableElements(_) => LimitKind::TableElements,
+            Hit::Count(kind, _) => kind,
+            Hit::Stack => LimitKind::WasmStack,
+            Hit::HostcallBytes => LimitKind::HostcallBytes,
+            Hit::Handles => LimitKind::Handles,
+            Hit::RandomBytes(_) => LimitKind::RandomBytes,
+        }
+    }
+
+    pub(super) fn class(self) -> Class {
+        match self {
+            Hit::Timeout => Class::Timeout,
+            Hit::Fuel => Class::OutOfFuel,
+            Hit::Memory(_) => Class::OutOfMemory,
+            Hit::Stack => Class::StackOverflow,
+            _ => Class::HostLimit,
+        }
+    }
+
+    /// What was asked, what the limit is, and the key that sets it; after the plugin's name.
+    pub(super) fn words(self, given: &Given) -> String {
+        format!(
+            "{}; its limit is {} ({})",
+            self.asked(given.phase),
+            self.allowed(given),
+            self.limit()
+        )
+    }
+
+    fn asked(self, phase: &str) -> String {
+        match self {
+            Hit::Timeout => format!("did not end {phase} by its deadline and was stopped"),
+            Hit::Fuel => "burnt all the fuel of one call".to_owned(),
+            Hit::Memory(None) => "asked for more memory than there can be".to_owned(),
+            Hit::Memory(Some(asked)) | Hit::TableElements(asked) | Hit::Count(_, asked) => {
+                format!("asked for {}", self.limit().counted(asked))
+            }
+            Hit::Stack => "used up its stack".to_owned(),
+            Hit::HostcallBytes => "passed too much in one call of the host or one answer".to_owned(),
+            Hit::Handles => "asked for one handle more than it may hold".to_owned(),
+            Hit::RandomBytes(None) => "asked for too many random bytes at a time".to_owned(),
+            Hit::RandomBytes(Some(asked)) => format!("asked for {} of random bytes at a time", bytes_shown(asked)),
+        }
+    }
+
+    fn allowed(self, Given { limits, wasm_stack, .. }: &Given) -> String {
+        let bytes = |bytes: usize| bytes_shown(bytes as u64);
+        match self {
+            Hit::Timeout => format!("{:?}", limits.timeout),
+            Hit::Fuel => format!("{} units", limits.fuel.unwrap_or_default()),
+            Hit::Memory(_) => bytes(limits.memory),
+            Hit::TableElements(_) => limits.table_elements.to_string(),
+            Hit::Count(LimitKind::Tables, _) => limits.tables.to_string(),
+            Hit::Count(LimitKind::Memories, _) => limits.memories.to_string(),
+            Hit::Count(..) => limits.instances.to_string(),
+            Hit::Stack => bytes(*wasm_stack),
+            Hit::HostcallBytes => bytes(limits.hostcall_bytes),
+            Hit::Handles => limits.handles.to_string(),
+            Hit::RandomBytes(_) => bytes_shown(limits.random_bytes),
+        }
+    }
+}
+
+/// The words of wasmtime 48 for host limits, which it gives no type. Tests provoke each with a real guest, so that an
+/// upgrade that changes them fails a test.
+fn of_words(words: &str) -> Option<Hit> {
+    if words.contains("fuel allocated for hostcalls has been exhausted") {
+        return Some(Hit::HostcallBytes);
+    }
+    if words.contains("store handle limit exceeded") || words.contains("resource table has no free keys") {
+        return Some(Hit::Handles);
+    }
+    if let Some((_, rest)) = words.split_once("requested len ") {
+        let asked = rest.split(' ').next().and_then(|asked| asked.parse().ok());
+        return Some(Hit::RandomBytes(asked));
+    }
+    let (what, count) = words
+        .strip_prefix("resource limit exceeded: ")?
+        .split_once(" count too high at ")?;
+    let kind = match what {
+        "memory" => LimitKind::Memories,
+        "table" => LimitKind::Tables,
+        _ => LimitKind::Instances,
+    };
+    count.parse().ok().map(|count| Hit::Count(kind, count))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    /// S1, S11: each limit in its own words: what was asked, what the limit is, and its key.
+    #[test]
+    fn s1_s11_each_limit_has_its_own_words() {
+        let limits = Limits {
+            fuel: Some(5_000_000),
+            ..Limits::default()
+        };
+        let given = Given {
+            limits: &limits,
+            wasm_stack: 512 * 1024,
+            phase: "handle",
+        };
+        let table = [
+            (
+                Hit::Timeout,
+                Class::Timeout,
+                "did not end handle by its deadline and was stopped; its limit is 30s (plugin.limits.timeout)",
+            ),
+            (
+                Hit::Fuel,
+                Class::OutOfFuel,
+                "burnt all the fuel of one call; its limit is 5000000 units (plugin.limits.fuel)",
+            ),
+            (
+                Hit::Memory(Some(71 * MIB)),
+                Class::OutOfMemory,
+                "asked for 71 MiB of memory; its limit is 64 MiB (plugin.limits.memory)",
+            ),
+            (
+                Hit::Memory(None),
+                Class::OutOfMemory,
+                "asked for more memory than there can be; its limit is 64 MiB (plugin.limits.memory)",
+            ),
+            (
+                Hit::TableElements(100_001),
+                Class::HostLimit,
+                "asked for 100001 table elements; its limit is 100000 (plugin.limits.table-elements)",
+            ),
+            (
+                Hit::Count(LimitKind::Tables, 65),
+                Class::HostLimit,
+                "asked for 65 tables; its limit is 64 (plugin.limits.tables)",
+            ),
+            (
+                Hit::Count(LimitKind::Memories, 17),
+                Class::HostLimit,
+                "asked for 17 memories; its limit is 16 (plugin.limits.memories)",
+            ),
+            (
+                Hit::Count(LimitKind::Instances, 129),
+                Class::HostLimit,
+                "asked for 129 core instances; its limit is 128 (plugin.limits.instances)",
+            ),
+            (
+                Hit::Stack,
+                Class::StackOverflow,
+                "used up its stack; its limit is 512 KiB (engine.wasm-stack)",
+            ),
+            (
+                Hit::HostcallBytes,
+                Class::HostLimit,
+                "passed too much in one call of the host or one answer; its limit is 8 MiB \
+                 (plugin.limits.hostcall-bytes)",
+            ),
+            (
+                Hit::Handles,
+                Class::HostLimit,
+                "asked for one handle more than it may hold; its limit is 256 (plugin.limits.handles)",
+            ),
+            (
+                Hit::RandomBytes(Some(MIB)),
+                Class::HostLimit,
+                "asked for 1 MiB of random bytes at a time; its limit is 64 KiB (plugin.limits.random-bytes)",
+            ),
+            (
+                Hit::RandomBytes(None),
+                Class::HostLimit,
+                "asked for too many random bytes at a time; its limit is 64 KiB (plugin.limits.random-bytes)",
+            ),
+        ];
+        for (hit, class, words) in table {
+            assert_eq!((hit.class(), hit.words(&given)), (class, words.to_owned()));
+            assert!(words.ends_with(&format!("({})", hit.limit().key())), "{words}");
+        }
+    }
+
+    /// S11: what wasmtime says where it has no type.
+    #[test]
+    fn s11_the_engines_words_are_understood() {
+        let table = [
+            (
+                "too much: fuel allocated for hostcalls has been exhausted",
+                Some(Hit::HostcallBytes),
+            ),
+            (
+                "cannot allocate another handle: store handle limit exceeded",
+                Some(Hit::Handles),
+            ),
+            ("resource table has no free keys", Some(Hit::Handles)),
+            (
+                "requested len 1048576 exceeds limit 65536",
+                Some(Hit::RandomBytes(Some(MIB))),
+            ),
+            (
+                "resource limit exceeded: instance count too high at 129",
+                Some(Hit::Count(LimitKind::Instances, 129)),
+            ),
+            (
+                "resource limit exceeded: table count too high at 65",
+                Some(Hit::Count(LimitKind::Tables, 65)),
+            ),
+            (
+                "resource limit exceeded: memory count too high at 17",
+                Some(Hit::Count(LimitKind::Memories, 17)),
+            ),
+            ("unknown handle index 7", None),
+        ];
+        for (words, hit) in table {
+            assert_eq!(of_words(words), hit, "{words}");
+        }
+    }
+}
