@@ -25,6 +25,8 @@ pub struct RuntimeBuilder {
     publish_timeout: Duration,
     dead_letters: Arc<dyn DeadLetterStore>,
     log: Arc<dyn LogSink>,
+    #[cfg(feature = "wasi-http")]
+    resolver: Arc<dyn crate::sandbox::Resolver>,
 }
 
 /// Why a runtime could not be built.
@@ -37,6 +39,10 @@ pub enum BuildError {
     /// The sandbox could not be set up.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// TLS for outbound HTTP could not be set up.
+    #[cfg(feature = "wasi-http")]
+    #[error("TLS for plugins' HTTP requests can't be set up: {0}")]
+    Tls(String),
 }
 
 impl Default for RuntimeBuilder {
@@ -52,6 +58,8 @@ impl Default for RuntimeBuilder {
             publish_timeout: Duration::from_secs(30),
             dead_letters: Arc::new(MemoryDeadLetters::default()),
             log: Arc::new(TracingLog),
+            #[cfg(feature = "wasi-http")]
+            resolver: Arc::new(crate::sandbox::SystemResolver),
         }
     }
 }
@@ -122,6 +130,15 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Sets who is asked for the addresses of hosts that plugins send HTTP requests to: the system, unless given. What it
+    /// answers is checked like the system's answers.
+    #[cfg(feature = "wasi-http")]
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl crate::sandbox::Resolver) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
     /// Builds the runtime: sets up the engine and starts its clock.
     ///
     /// # Errors
@@ -148,6 +165,8 @@ impl RuntimeBuilder {
             max_component: self.max_component,
             outbox,
             log: self.log,
+            #[cfg(feature = "wasi-http")]
+            network: Arc::new(crate::sandbox::Network::new(self.resolver).map_err(BuildError::Tls)?),
         };
         let manager = Manager::new(Arc::new(shared), bus.clone());
         Ok(Runtime::assemble(bus, manager, engines))

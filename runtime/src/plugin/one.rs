@@ -134,6 +134,8 @@ impl Plugin {
             log: self.log.clone(),
             outbox: Arc::new(outbox),
             subscriptions: Arc::new(OwnSubscriptions(self.itself.clone())),
+            #[cfg(feature = "wasi-http")]
+            http: crate::sandbox::Outbound::new(self.shared.network.clone(), limits),
         }))
     }
 

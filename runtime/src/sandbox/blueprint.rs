@@ -45,6 +45,8 @@ pub(crate) struct Blueprint {
     pub(crate) log: Arc<GuestLog>,
     pub(crate) outbox: Arc<OutboxLimits>,
     pub(crate) subscriptions: Arc<dyn GuestSubscriptions>,
+    #[cfg(feature = "wasi-http")]
+    pub(crate) http: super::http::Outbound,
 }
 
 impl Blueprint {

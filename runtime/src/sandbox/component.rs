@@ -108,6 +108,8 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     context::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     bus::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
+    #[cfg(feature = "wasi-http")]
+    crate::sandbox::http::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
