@@ -222,7 +222,10 @@ mod tests {
             ("http://::1", "neither a name nor an address"),
         ] {
             let error = text.parse::<HttpOrigin>().unwrap_err();
-            assert!(error.contains(why) && error.contains(&format!("{text:?}")), "{text}: {error}");
+            assert!(
+                error.contains(why) && error.contains(&format!("{text:?}")),
+                "{text}: {error}"
+            );
         }
     }
 }

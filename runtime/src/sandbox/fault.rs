@@ -74,6 +74,7 @@ enum HostLimit {
     Bytes,
     Handles,
     Random,
+    Fields,
 }
 
 impl HostLimit {
@@ -84,6 +85,7 @@ impl HostLimit {
                 limits.hostcall_bytes
             ),
             HostLimit::Handles => format!("held more than {} handles (plugin.limits.handles)", limits.handles),
+            HostLimit::Fields => "made a list of HTTP headers of more than 32 KiB".to_owned(),
             HostLimit::Random => {
                 format!(
                     "asked for more than {} random bytes at a time (plugin.limits.random-bytes)",
@@ -97,11 +99,12 @@ impl HostLimit {
 /// The words of wasmtime 48 for host limits, which it gives no type. Tests provoke each with a real guest, so that an
 /// upgrade that changes them fails a test.
 fn host_limit(error: &Error) -> Option<HostLimit> {
-    const WORDS: [(&str, HostLimit); 4] = [
+    const WORDS: &[(&str, HostLimit)] = &[
         ("fuel allocated for hostcalls has been exhausted", HostLimit::Bytes),
         ("store handle limit exceeded", HostLimit::Handles),
         ("resource table has no free keys", HostLimit::Handles),
         ("requested len", HostLimit::Random),
+        ("total size of fields exceeds limit", HostLimit::Fields),
     ];
     // A trap's text is the guest's business; only what the host says counts.
     if error.is::<Trap>() {

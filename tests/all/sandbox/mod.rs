@@ -8,6 +8,7 @@ mod fuel;
 mod grants;
 mod host_calls;
 mod host_panics;
+mod http;
 mod isolation;
 mod kills;
 mod loading;

@@ -199,7 +199,8 @@ fn h47_a_publish_grant_for_host_events_only_is_refused() {
 /// H47, S8: an origin is a scheme, a host and a port, and one that can't be reached without `private` says so.
 #[test]
 fn h47_s8_a_wrong_origin_is_named() {
-    let http = |entry: &str| format!("[[plugin]]\npath = \"a\"\n[plugin.grants]\nhttp = [\"https://ok.test\", {entry}]");
+    let http =
+        |entry: &str| format!("[[plugin]]\npath = \"a\"\n[plugin.grants]\nhttp = [\"https://ok.test\", {entry}]");
     for (entry, words) in [
         ("\"example.com\"", "\"example.com\" is no origin such as"),
         ("\"https://example.com/path\"", "only those are granted"),
@@ -207,7 +208,10 @@ fn h47_s8_a_wrong_origin_is_named() {
         ("\"http://2130706433\"", "is a number"),
         ("{ origin = \"ftp://example.com\" }", "neither http nor https"),
         ("\"http://127.0.0.1:8080\"", "grant it with `private = true`"),
-        ("{ origin = \"http://[::1]\", private = false }", "grant it with `private = true`"),
+        (
+            "{ origin = \"http://[::1]\", private = false }",
+            "grant it with `private = true`",
+        ),
         ("{ private = true }", "missing"),
         ("{ origin = \"http://a\", public = true }", "unknown key `public`"),
         ("1", "expected an origin such as"),

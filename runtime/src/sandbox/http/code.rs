@@ -82,7 +82,10 @@ mod tests {
         let unknown = rustls::CertificateError::UnknownIssuer;
         assert!(matches!(code(unknown.into()), Error::TlsCertificateError));
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure);
-        assert!(matches!(code(alert), Error::TlsAlertReceived { alert_id: Some(40), .. }));
+        assert!(matches!(
+            code(alert),
+            Error::TlsAlertReceived { alert_id: Some(40), .. }
+        ));
         assert!(matches!(code(rustls::Error::DecryptError), Error::TlsProtocolError));
         assert!(of_tls(&io::ErrorKind::BrokenPipe.into()).is_none());
     }

@@ -52,7 +52,10 @@ impl Admitted {
             })?;
         }
         let port = self.origin.port();
-        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+        Ok(addresses
+            .into_iter()
+            .map(|address| SocketAddr::new(address, port))
+            .collect())
     }
 
     /// In a task of its own, which ends when the resolver does: see `Outbound::lookups`.

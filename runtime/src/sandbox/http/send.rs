@@ -15,9 +15,11 @@ use crate::sandbox::http::code;
 use crate::sandbox::http::connect::Stream;
 use crate::sandbox::http::request::Admitted;
 
-/// The most that is kept of a response that the guest has not read yet, and so the most that its status line and headers
-/// may have together.
+/// About the most that is kept of a response that the guest has not read yet.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How many bytes the status line and headers of a response may have together; its trailers, too.
+const HEAD_BYTES: usize = 64 * 1024;
 
 /// How many headers a response may have.
 const HEADERS: usize = 128;
@@ -95,6 +97,7 @@ async fn exchange(
 ) -> hyper::Result<(Response<Incoming>, Option<Connection>)> {
     let (mut sender, mut connection) = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES)
+        .max_header_size(HEAD_BYTES)
         .max_headers(HEADERS)
         .handshake(TokioIo::new(stream))
         .await?;

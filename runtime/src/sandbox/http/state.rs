@@ -49,7 +49,11 @@ impl HttpState {
         Self { ctx, hooks }
     }
 
-    pub(in crate::sandbox) fn view<'a>(&'a mut self, phase: Phase, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
+    pub(in crate::sandbox) fn view<'a>(
+        &'a mut self,
+        phase: Phase,
+        table: &'a mut ResourceTable,
+    ) -> WasiHttpCtxView<'a> {
         self.hooks.phase = phase;
         WasiHttpCtxView {
             hooks: &mut self.hooks,
@@ -122,9 +126,7 @@ impl Hooks {
         if length.is_some_and(|length| length > limits.http_request_bytes) {
             return Err(Error::HttpRequestBodySize(Some(limits.http_request_bytes)));
         }
-        let requests = self
-            .requests
-            .get_or_insert_with(|| Requests::new(limits.http_requests));
+        let requests = self.requests.get_or_insert_with(|| Requests::new(limits.http_requests));
         Ok(Admitted {
             open: requests.open().ok_or(Error::ConnectionLimitReached)?,
             blueprint: self.blueprint.clone(),
