@@ -2,6 +2,8 @@
 
 use palisade::{Grants, LogLevel, Runtime};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::server::Server;
 use super::words::{Fetching, Names, fetcher, fetcher_of, get, order};
@@ -232,4 +234,16 @@ async fn s8_plain_text_is_no_tls() {
     // The server waits for the end of a head that never comes.
     assert_eq!(fetching.error(secure).await, "ConnectionTimeout");
     assert_eq!(server.heads().len(), 0);
+    let mail = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = mail.local_addr().unwrap().to_string();
+    let greeting = tokio::spawn(async move {
+        let (mut stream, _) = mail.accept().await.unwrap();
+        stream.write_all(b"220 mail.example ESMTP\r\n").await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await
+    });
+    let fetching = Fetching::new(fetcher(|grants| grants.http_private(format!("https://{at}")))).await;
+    let error = fetching.error(order(&at, "/", json!({ "scheme": "https" }))).await;
+    assert_eq!(error, "TlsProtocolError");
+    // The client has closed, in order or not.
+    let _ = greeting.await.unwrap();
 }
