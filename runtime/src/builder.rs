@@ -33,6 +33,8 @@ pub struct RuntimeBuilder {
     dead_letters: Arc<dyn DeadLetterStore>,
     key_value: Arc<dyn KeyValueStore>,
     log: Arc<dyn LogSink>,
+    #[cfg(feature = "wasi-http")]
+    resolver: Arc<dyn crate::sandbox::Resolver>,
 }
 
 /// Why a runtime could not be built.
@@ -45,6 +47,10 @@ pub enum BuildError {
     /// The sandbox could not be set up.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// TLS for outbound HTTP could not be set up.
+    #[cfg(feature = "wasi-http")]
+    #[error("TLS for plugins' HTTP requests can't be set up: {0}")]
+    Tls(String),
 }
 
 impl Default for RuntimeBuilder {
@@ -64,6 +70,8 @@ impl Default for RuntimeBuilder {
             dead_letters: Arc::new(MemoryDeadLetters::default()),
             key_value: Arc::new(MemoryKeyValueStore::default()),
             log: Arc::new(TracingLog),
+            #[cfg(feature = "wasi-http")]
+            resolver: Arc::new(crate::sandbox::SystemResolver),
         }
     }
 }
@@ -167,6 +175,15 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Sets who is asked for the addresses of hosts that plugins send HTTP requests to: the system, unless given. What it
+    /// answers is checked like the system's answers.
+    #[cfg(feature = "wasi-http")]
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl crate::sandbox::Resolver) -> Self {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
     /// Builds the runtime: sets up the engine and starts its clock.
     ///
     /// # Errors
@@ -198,6 +215,8 @@ impl RuntimeBuilder {
             outbox,
             key_value: self.key_value,
             log: self.log,
+            #[cfg(feature = "wasi-http")]
+            network: Arc::new(crate::sandbox::Network::new(self.resolver).map_err(BuildError::Tls)?),
         };
         let manager = Manager::new(Arc::new(shared), bus.clone());
         Ok(Runtime::assemble(bus, manager, engines))

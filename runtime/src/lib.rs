@@ -37,6 +37,7 @@
 //! # Features
 //! - `cli` (default): the config file (`palisade::config`) and what the `palisade` binary needs. An embedder builds with
 //!   `default-features = false`.
+//! - `wasi-http` (part of `cli`): outbound HTTP for plugins that are granted it ([`HttpGrant`]).
 
 mod builder;
 mod bus;
@@ -85,3 +86,5 @@ pub use sandbox::{
     CompileError, Compiler, CompilerChild, ComponentError, EngineError, EngineOptions, Health, INTERFACE_VERSION,
     Isolation, LogLevel, LogRecord, LogSink, PluginKind, TickerHealth, TracingLog, compile_child, digest_of,
 };
+#[cfg(feature = "wasi-http")]
+pub use sandbox::{Resolver, SystemResolver};

@@ -54,7 +54,8 @@ pub struct Limits {
     pub key_value_bytes: usize,
     /// How many bytes one value may have: 256 KiB; a key may have 256 bytes. The guest is told `other`, with this limit.
     pub key_value_value_bytes: usize,
-    /// How many HTTP requests it may have under way at a time: 8. The guest is told `connection-limit-reached`.
+    /// How many HTTP requests an instance may have under way at a time, until it has read the response or dropped it: 8. The
+    /// guest is told `connection-limit-reached`. Those still open when a call returns are closed.
     pub http_requests: usize,
     /// How many bytes the body of an HTTP request may have: 1 MiB. The guest is told `HTTP-request-body-size`.
     pub http_request_bytes: u64,

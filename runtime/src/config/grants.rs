@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::document::Document;
 use super::error::ConfigProblem;
+use super::http::HttpEntry;
 use super::value::{EnvName, GuestPath, HostPath, Parsed, PatternText, Value};
 use crate::event::is_reserved;
 use crate::plugin::{ClockGrant, FsGrant, FsMode, Grants};
@@ -28,6 +29,8 @@ pub(super) struct GrantsTable {
     clocks: ClocksName,
     #[serde(default)]
     key_value: bool,
+    #[serde(default)]
+    http: Vec<HttpEntry>,
 }
 
 /// What a filter may be granted: it has no bus to publish to.
@@ -119,7 +122,7 @@ impl GrantsTable {
             fs: self.fs.iter().map(|fs| fs.grant(document)).collect(),
             clocks: self.clocks.into(),
             key_value: self.key_value,
-            http: Vec::new(),
+            http: self.http.iter().map(|entry| entry.0.clone()).collect(),
         }
     }
 

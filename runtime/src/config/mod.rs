@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod events;
 mod grants;
+mod http;
 mod limits;
 mod plugin;
 mod quarantine;

@@ -1,9 +1,13 @@
 //! What a plugin may do. Nothing, unless the operator grants it (S8).
 
+#[cfg(feature = "wasi-http")]
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::event::is_reserved;
 use crate::pattern::Pattern;
+use crate::plugin::address::is_public;
+use crate::plugin::origin::{HttpHost, HttpOrigin};
 
 /// The grants of one plugin; the default grants nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,11 +49,28 @@ pub enum ClockGrant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpGrant {
-    /// `http://` or `https://`, a host, and a port if it is not the scheme's own.
+    /// `http://` or `https://`, a host, and a port if it is not the scheme's own; nothing else, and no wildcard. Checked at
+    /// load.
     pub origin: String,
     /// Whether the host may have an address that is not public: loopback, private, link-local and the like. Without it such
     /// an address is refused even when the name has it only at that moment.
     pub private: bool,
+}
+
+impl HttpGrant {
+    /// The same grant, its origin spelt in the one way that [`Grants::allows`] compares; an error names a wrong one.
+    pub(crate) fn checked(&self) -> Result<Self, String> {
+        let origin: HttpOrigin = self.origin.parse()?;
+        match origin.host() {
+            HttpHost::Ip(address) if !self.private && !is_public(*address) => Err(format!(
+                "{origin} has no public address: grant it with `private = true`, if it is meant"
+            )),
+            _ => Ok(Self {
+                origin: origin.to_string(),
+                private: self.private,
+            }),
+        }
+    }
 }
 
 /// A directory of the host that a plugin may use, and nothing above it.
@@ -82,10 +103,16 @@ pub(crate) enum Ask<'a> {
     Subscribe(&'a Pattern),
     /// May it import this interface?
     Import(&'a str),
+    /// May it send HTTP requests to this origin?
+    #[cfg(feature = "wasi-http")]
+    Http(&'a HttpOrigin),
+    /// May it connect to this address, which the host of this origin has?
+    #[cfg(feature = "wasi-http")]
+    Connect(&'a HttpOrigin, IpAddr),
 }
 
 /// Interfaces that need a grant, each with the grant's name.
-const GRANTED_IMPORTS: [(&str, &str); 2] = [("wasi:http/", "http"), ("wasi:keyvalue/", "key-value")];
+const GRANTED_IMPORTS: [(&str, &str); 1] = [("wasi:keyvalue/", "key-value")];
 
 impl Grants {
     /// Adds patterns of types it may publish.
@@ -166,6 +193,7 @@ impl Grants {
             Ask::Subscribe(pattern) => Err(format!(
                 "no subscribe grant covers `{pattern}` (plugin.grants.subscribe)"
             )),
+            Ask::Import(interface) if interface.starts_with("wasi:http/") => self.has_http(),
             Ask::Import(interface) => {
                 let needed = GRANTED_IMPORTS.iter().find(|(prefix, _)| interface.starts_with(prefix));
                 match needed {
@@ -175,6 +203,19 @@ impl Grants {
                     _ => Ok(()),
                 }
             }
+            #[cfg(feature = "wasi-http")]
+            Ask::Http(origin) if self.http_grants(origin).next().is_some() => Ok(()),
+            #[cfg(feature = "wasi-http")]
+            Ask::Http(origin) => Err(format!("no http grant names {origin} (plugin.grants.http)")),
+            #[cfg(feature = "wasi-http")]
+            Ask::Connect(_, address) if is_public(address) => Ok(()),
+            #[cfg(feature = "wasi-http")]
+            Ask::Connect(origin, _) if self.http_grants(origin).any(|grant| grant.private) => Ok(()),
+            #[cfg(feature = "wasi-http")]
+            Ask::Connect(origin, address) => Err(format!(
+                "{origin} has the address {address}, which is not public; its grant does not say `private = true` \
+                 (plugin.grants.http)"
+            )),
         }
     }
 
@@ -184,6 +225,29 @@ impl Grants {
             "key-value" => self.key_value,
             _ => false,
         }
+    }
+
+    /// These grants, with their origins checked and spelt in one way.
+    pub(crate) fn checked(mut self) -> Result<Self, String> {
+        let http = self.http.iter().map(HttpGrant::checked);
+        self.http = http.collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
+    fn has_http(&self) -> Result<(), String> {
+        if self.http.is_empty() {
+            return Err("it needs the grant `http` with an origin in it (plugin.grants.http)".to_owned());
+        }
+        if cfg!(not(feature = "wasi-http")) {
+            return Err("this runtime was built without the feature `wasi-http`".to_owned());
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "wasi-http")]
+    fn http_grants(&self, origin: &HttpOrigin) -> impl Iterator<Item = &HttpGrant> {
+        let origin = origin.to_string();
+        self.http.iter().filter(move |grant| grant.origin == origin)
     }
 
     /// What a handler that declares this pattern is subscribed to: all of it, or what the grants leave of it.

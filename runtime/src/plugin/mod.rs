@@ -1,5 +1,6 @@
 //! Plugins: what they say of themselves, what the operator says of them, their life.
 
+mod address;
 mod config;
 mod dependencies;
 mod error;
@@ -8,6 +9,7 @@ mod handler;
 mod info;
 mod manager;
 mod one;
+pub(crate) mod origin;
 mod prepare;
 mod spec;
 mod state;

@@ -169,6 +169,8 @@ impl Plugin {
             files: self.files.clone(),
             outbox: Arc::new(outbox),
             subscriptions: Arc::new(OwnSubscriptions(self.itself.clone())),
+            #[cfg(feature = "wasi-http")]
+            http: crate::sandbox::Outbound::new(self.shared.network.clone(), limits),
         }))
     }
 

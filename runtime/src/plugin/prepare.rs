@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) outbox: Arc<OutboxLimits>,
     pub(crate) key_value: Arc<dyn KeyValueStore>,
     pub(crate) log: Arc<dyn LogSink>,
+    #[cfg(feature = "wasi-http")]
+    pub(crate) network: Arc<sandbox::Network>,
 }
 
 /// A plugin that could be started.
@@ -46,8 +48,13 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Runs everything that can fail before a plugin is known: `load`, `check` and `inspect` all go through here.
-    pub(crate) async fn new(shared: &Arc<Shared>, spec: PluginSpec) -> Result<Self, LoadError> {
+    pub(crate) async fn new(shared: &Arc<Shared>, mut spec: PluginSpec) -> Result<Self, LoadError> {
         let label = spec.label();
+        let grants = spec.grants.clone().checked();
+        spec.grants = grants.map_err(|why| LoadError::Invalid {
+            plugin: spec.label(),
+            why: format!("plugin.grants.http: {why}"),
+        })?;
         let invalid = |why: String| LoadError::Invalid {
             plugin: spec.label(),
             why,
@@ -234,6 +241,8 @@ fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits)
         config_store: ConfigStore::default(),
         outbox: shared.outbox.clone(),
         subscriptions: Arc::new(NoSubscriptions),
+        #[cfg(feature = "wasi-http")]
+        http: sandbox::Outbound::new(shared.network.clone(), limits),
     })
 }
 

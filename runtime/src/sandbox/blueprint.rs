@@ -53,6 +53,8 @@ pub(crate) struct Blueprint {
     pub(crate) files: Arc<Files>,
     pub(crate) outbox: Arc<OutboxLimits>,
     pub(crate) subscriptions: Arc<dyn GuestSubscriptions>,
+    #[cfg(feature = "wasi-http")]
+    pub(crate) http: super::http::Outbound,
 }
 
 impl Blueprint {

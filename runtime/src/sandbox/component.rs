@@ -110,6 +110,8 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     keyvalue::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
     config_store::add_to_linker(&mut linker)?;
+    #[cfg(feature = "wasi-http")]
+    crate::sandbox::http::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

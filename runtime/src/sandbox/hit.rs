@@ -19,6 +19,8 @@ pub(super) enum Hit {
     HostcallBytes,
     Handles,
     RandomBytes(Option<u64>),
+    /// A list of HTTP headers; what it may have is wasmtime's to say.
+    HttpHeaders,
 }
 
 /// What the guest was given, for the words.
@@ -61,6 +63,7 @@ impl Hit {
             Hit::HostcallBytes => LimitKind::HostcallBytes,
             Hit::Handles => LimitKind::Handles,
             Hit::RandomBytes(_) => LimitKind::RandomBytes,
+            Hit::HttpHeaders => LimitKind::HttpRequestBytes,
         }
     }
 
@@ -76,6 +79,10 @@ impl Hit {
 
     /// What was asked, what the limit is, and the key that sets it; after the plugin's name.
     pub(super) fn words(self, given: &Given) -> String {
+        if self == Hit::HttpHeaders {
+            // No key sets it.
+            return self.asked(given.phase);
+        }
         format!(
             "{}; its limit is {} ({})",
             self.asked(given.phase),
@@ -93,6 +100,7 @@ impl Hit {
                 format!("asked for {}", self.limit().counted(asked))
             }
             Hit::Stack => "used up its stack".to_owned(),
+            Hit::HttpHeaders => "made a list of HTTP headers of more than 32 KiB".to_owned(),
             Hit::HostcallBytes => "passed too much in one call of the host or one answer".to_owned(),
             Hit::Handles => "asked for one handle more than it may hold".to_owned(),
             Hit::RandomBytes(None) => "asked for too many random bytes at a time".to_owned(),
@@ -114,6 +122,7 @@ impl Hit {
             Hit::HostcallBytes => bytes(limits.hostcall_bytes),
             Hit::Handles => limits.handles.to_string(),
             Hit::RandomBytes(_) => bytes_shown(limits.random_bytes),
+            Hit::HttpHeaders => bytes(32 * 1024),
         }
     }
 }
@@ -126,6 +135,9 @@ fn of_words(words: &str) -> Option<Hit> {
     }
     if words.contains("store handle limit exceeded") || words.contains("resource table has no free keys") {
         return Some(Hit::Handles);
+    }
+    if words.contains("total size of fields exceeds limit") {
+        return Some(Hit::HttpHeaders);
     }
     if let Some((_, rest)) = words.split_once("requested len ") {
         let asked = rest.split(' ').next().and_then(|asked| asked.parse().ok());

@@ -227,6 +227,8 @@ impl Instance {
     }
 
     fn done<T>(mut self, value: T) -> Done<T> {
+        #[cfg(feature = "wasi-http")]
+        self.store.data_mut().http.end_call();
         let call = &mut self.store.data_mut().call;
         (call.event, call.cause) = (None, None);
         let outbox = std::mem::take(&mut call.outbox).events;

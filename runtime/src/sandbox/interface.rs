@@ -7,10 +7,14 @@ use crate::sandbox::log::printable;
 pub const INTERFACE_VERSION: &str = "0.1.0";
 
 /// What a component may import besides `palisade:plugin`: WASI 0.2 and the log, by prefix.
-const OFFERED: [&str; 9] = [
+const OFFERED: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
+    #[cfg(feature = "wasi-http")]
+    "wasi:http/outgoing-handler@",
+    #[cfg(feature = "wasi-http")]
+    "wasi:http/types@",
     "wasi:io/",
     "wasi:random/",
     "wasi:sockets/",

@@ -21,6 +21,8 @@ pub(crate) mod file;
 pub(crate) mod files;
 mod hit;
 pub(crate) mod host;
+#[cfg(feature = "wasi-http")]
+mod http;
 mod instance;
 mod interface;
 mod keyvalue;
@@ -40,6 +42,8 @@ pub use component::{PluginKind, digest_of};
 pub use engine::{EngineError, EngineOptions};
 pub use epoch::TickerHealth;
 pub use error::ComponentError;
+#[cfg(feature = "wasi-http")]
+pub use http::{Resolver, SystemResolver};
 pub use interface::INTERFACE_VERSION;
 pub use log::{LogLevel, LogRecord, LogSink, TracingLog};
 pub use pool::Health;
@@ -48,6 +52,8 @@ use crate::clock::deadline;
 use crate::handler::Fault;
 use crate::plugin::PluginInfo;
 use blueprint::Blueprint;
+#[cfg(feature = "wasi-http")]
+pub(crate) use http::{Network, Outbound};
 use instance::Instance;
 
 /// Asks a plugin who it is, in an instance of its own that is thrown away: a guest's libc would remember that it had no

@@ -52,6 +52,11 @@ impl Phase {
         matches!(self, Phase::Start | Phase::Stop | Phase::Handle)
     }
 
+    #[cfg(feature = "wasi-http")]
+    pub(super) fn may_send_requests(self) -> bool {
+        matches!(self, Phase::Start | Phase::Stop | Phase::Health | Phase::Handle)
+    }
+
     pub(super) fn may_subscribe(self) -> bool {
         matches!(self, Phase::Start | Phase::Handle)
     }
@@ -68,6 +73,8 @@ pub(crate) struct HostState {
     wasi: WasiCtx,
     pub(super) table: ResourceTable,
     stderr: GuestStream,
+    #[cfg(feature = "wasi-http")]
+    pub(super) http: super::http::HttpState,
 }
 
 /// One call of a guest.
@@ -97,6 +104,8 @@ impl HostState {
             writes: WriteBuffer::default(),
         };
         Self {
+            #[cfg(feature = "wasi-http")]
+            http: super::http::HttpState::new(&blueprint),
             blueprint,
             limiter,
             call,
@@ -150,5 +159,12 @@ impl WasiView for HostState {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
+    }
+}
+
+#[cfg(feature = "wasi-http")]
+impl wasmtime_wasi_http::WasiHttpView for HostState {
+    fn http(&mut self) -> wasmtime_wasi_http::WasiHttpCtxView<'_> {
+        self.http.view(self.call.phase, &mut self.table)
     }
 }

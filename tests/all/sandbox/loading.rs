@@ -234,7 +234,10 @@ async fn s10_s8_h35_unknown_imports_are_refused_by_name() {
     let logging = "wasi:logging/logging@0.1.0-draft";
     for (import, expected) in [
         ("wasi:loggins/logging@0.1.0-draft", "which Palisade does not offer"),
-        ("wasi:http/outgoing-x@0.1.0-draft", "it needs the grant `http`"),
+        (
+            "wasi:http/outgoing-x@0.1.0-draft",
+            "it needs the grant `http` with an origin in it",
+        ),
         (
             "wasi:keyvalue/atoms@0.2.0-draft2",
             "Palisade offers only wasi:keyvalue/store@0.2.0-draft2",

@@ -16,6 +16,7 @@ mod fuel;
 mod grants;
 mod host_calls;
 mod host_panics;
+mod http;
 mod isolation;
 mod key_value;
 mod key_value_ack;

@@ -27,10 +27,10 @@ fn h47_an_unknown_key_is_named_with_its_line() {
         "unknown key `memroy`",
     );
     assert_wrong(
-        "[[plugin]]\npath = \"a\"\n[plugin.grants]\nhttp = []",
+        "[[plugin]]\npath = \"a\"\n[plugin.grants]\nhtttp = []",
         4,
         "plugin.grants",
-        "unknown key `http`",
+        "unknown key `htttp`",
     );
     assert_wrong(
         "[[plugin]]\npath = \"a\"\nretry = {}",
@@ -231,6 +231,43 @@ fn h47_a_publish_grant_for_host_events_only_is_refused() {
     }
     let subscribe = publish("plugin.>").replace("publish", "subscribe");
     assert_eq!(read(&subscribe).plugins[0].grants.subscribe.len(), 2);
+}
+
+/// H47, S8: an origin is a scheme, a host and a port, and one that can't be reached without `private` says so.
+#[test]
+fn h47_s8_a_wrong_origin_is_named() {
+    let http =
+        |entry: &str| format!("[[plugin]]\npath = \"a\"\n[plugin.grants]\nhttp = [\"https://ok.test\", {entry}]");
+    for (entry, words) in [
+        ("\"example.com\"", "\"example.com\" is no origin such as"),
+        ("\"https://example.com/path\"", "only those are granted"),
+        ("\"https://*.example.com\"", "wildcard"),
+        ("\"http://2130706433\"", "is a number"),
+        ("{ origin = \"ftp://example.com\" }", "neither http nor https"),
+        ("\"http://127.0.0.1:8080\"", "grant it with `private = true`"),
+        (
+            "{ origin = \"http://[::1]\", private = false }",
+            "grant it with `private = true`",
+        ),
+        ("{ private = true }", "missing"),
+        ("{ origin = \"http://a\", public = true }", "unknown key `public`"),
+        ("1", "expected an origin such as"),
+    ] {
+        assert_wrong(&http(entry), 4, "plugin.grants.http", words);
+    }
+    let filter = "[[filter]]\npath = \"a\"\n[filter.grants]\nhttp = []";
+    assert_wrong(filter, 4, "filter.grants", "unknown key `http`");
+}
+
+/// S8: the short and the long form; what is granted is spelt in one way.
+#[test]
+fn s8_http_grants_are_origins() {
+    let config = "[[plugin]]\npath = \"a\"\n[plugin.grants]\n\
+                  http = [\"HTTPS://API.example.com:443\", { origin = \"http://127.0.0.1:8080\", private = true }]";
+    let granted = crate::Grants::default()
+        .http("https://api.example.com")
+        .http_private("http://127.0.0.1:8080");
+    assert_eq!(read(config).specs()[0].grants, granted);
 }
 
 /// H47

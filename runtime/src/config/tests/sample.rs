@@ -98,6 +98,7 @@ fn the_sample_shows_every_key() {
         ("plugin", "[[plugin]]\nnone = 1".to_owned()),
         ("plugin.grants", format!("{plugin}grants.none = 1")),
         ("plugin.grants.fs", format!("{plugin}grants.fs = [{{ none = 1 }}]")),
+        ("plugin.grants.http", format!("{plugin}grants.http = [{{ none = 1 }}]")),
         ("plugin.delivery", format!("{plugin}delivery.none = 1")),
         ("plugin.handler.logins", format!("{plugin}handler.logins.none = 1")),
     ] {
