@@ -1,5 +1,7 @@
 //! What the tests share: where the built plugins and the binary are, and short words for events and runtimes.
 
+pub mod properties;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,0 +1,24 @@
+//! Inputs that are the same in every run.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestRng, TestRunner};
+
+/// Tries a property on so many inputs of up to so many bytes, the same ones each time: what CI says does not depend on
+/// chance. Inputs that once broke a property are kept in `tests/proptest-regressions/`, to be committed, and tried first. `source` is the test's `file!()`.
+pub(super) fn hold(source: &'static str, property: fn(&[u8]), cases: u32, bytes: usize) {
+    let config = Config {
+        cases,
+        max_shrink_iters: 256,
+        source_file: Some(source),
+        failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("proptest-regressions"))),
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let result = runner.run(&vec(any::<u8>(), 0..=bytes), |input| {
+        property(&input);
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
