@@ -73,7 +73,12 @@ fn chosen(names: &[String]) -> Result<Vec<(&'static str, u32)>> {
     }
     let known = |name: &String| {
         let found = TARGETS.into_iter().find(|(target, _)| target == name);
-        found.with_context(|| format!("there is no target `{name}`; there are {}", TARGETS.map(|(name, _)| name).join(", ")))
+        found.with_context(|| {
+            format!(
+                "there is no target `{name}`; there are {}",
+                TARGETS.map(|(name, _)| name).join(", ")
+            )
+        })
     };
     names.iter().map(known).collect()
 }
@@ -95,7 +100,17 @@ fn ensure_tools(repo: &Repo) -> Result<()> {
 
 fn cargo_fuzz(repo: &Repo, args: &[&str]) -> Command {
     let (verb, rest) = args.split_first().unwrap_or((&"list", &[]));
-    let whole = ["run", "nightly", "cargo", "fuzz", verb, "--fuzz-dir", FUZZ, "--codegen-units", "16"];
+    let whole = [
+        "run",
+        "nightly",
+        "cargo",
+        "fuzz",
+        verb,
+        "--fuzz-dir",
+        FUZZ,
+        "--codegen-units",
+        "16",
+    ];
     let args: Vec<&str> = whole.iter().chain(rest).copied().collect();
     process::command(repo.root(), "rustup", &args)
 }
@@ -120,7 +135,10 @@ fn seeds(repo: &Repo, target: &str) -> Result<Vec<Vec<u8>>> {
             .into_iter()
             .map(|path| Ok(as_is(0, &text(path)?)))
             .collect::<Result<_>>()?,
-        "cloudevents" => text("tests/data/github-webhooks.ndjson")?.lines().map(|line| as_is(7, line)).collect(),
+        "cloudevents" => text("tests/data/github-webhooks.ndjson")?
+            .lines()
+            .map(|line| as_is(7, line))
+            .collect(),
         "loader_bytes" => files_of(&repo.path(FUZZ).join("seeds").join(target))?,
         // Each plugin as it was built.
         "loader_mutated" => [0, 1, 250, 251, 252, 253].map(|pick| vec![pick]).to_vec(),
@@ -200,7 +218,10 @@ impl Run {
             self.artifacts.push(artifact.trim().into());
         }
         // `#4096 NEW    cov: 1021 ft: 2120 corp: 36/412b ...`
-        if let Some(count) = line.strip_prefix('#').and_then(|rest| number(rest.split_whitespace().next()?)) {
+        if let Some(count) = line
+            .strip_prefix('#')
+            .and_then(|rest| number(rest.split_whitespace().next()?))
+        {
             self.executions = self.executions.max(count);
             let mut words = line.split_whitespace();
             let mut facts = BTreeMap::new();
@@ -304,7 +325,11 @@ mod tests {
     #[test]
     fn every_target_is_one_of_the_crate() {
         let manifest = fs::read_to_string(Repo::find().path(FUZZ).join("Cargo.toml")).unwrap();
-        let named: Vec<_> = manifest.lines().filter(|line| line.starts_with("name = ")).skip(1).collect();
+        let named: Vec<_> = manifest
+            .lines()
+            .filter(|line| line.starts_with("name = "))
+            .skip(1)
+            .collect();
         assert_eq!(named, TARGETS.map(|(target, _)| format!("name = \"{target}\"")));
     }
 }

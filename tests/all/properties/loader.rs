@@ -1,6 +1,9 @@
 //! Files that come from outside.
 
-use palisade_tests::properties::{loader, seeds};
+use std::fs;
+use std::path::Path;
+
+use palisade_tests::properties::loader;
 
 use super::inputs::hold;
 
@@ -28,8 +31,20 @@ fn s10_a_plugin_without_changes_loads() {
     for pick in [0, 1, 250, 251, 252, 253] {
         loader::check_mutated(&[pick]);
     }
-    for seed in [seeds::event_plugin(), seeds::filter_plugin()] {
-        assert!(seed.len() < 4096, "a seed is small");
-        loader::check_bytes(&seed);
+}
+
+/// S10: the files that fuzzing begins with are plugins, as small as they can be.
+#[test]
+fn s10_the_seeds_of_fuzzing_load() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/loader_bytes");
+    let files: Vec<_> = folder
+        .read_dir()
+        .expect("a folder")
+        .map(|file| file.expect("a file").path())
+        .collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let bytes = fs::read(&file).expect("readable");
+        assert!(bytes.len() < 4096 && loader::loads(&bytes), "{}", file.display());
     }
 }

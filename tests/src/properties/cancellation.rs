@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use palisade::{
-    BoxFuture, Class, EngineOptions, Event, Isolation, Overflow, PluginState, PublishError, QueuePolicy, Receipt, Report,
-    RetryPolicy, Runtime,
+    BoxFuture, Class, EngineOptions, Event, Isolation, Overflow, PluginState, PublishError, QueuePolicy, Receipt,
+    Report, RetryPolicy, Runtime,
 };
 use serde_json::json;
 
@@ -85,7 +85,9 @@ pub fn check(input: &[u8]) {
     let mut input = Unstructured::new(input);
     let isolation = [Isolation::Persistent, Isolation::PerEvent][usize::from(input.arbitrary().unwrap_or(false))];
     let concurrency = input.int_in_range(1..=3).unwrap_or(1);
-    let steps: Vec<Step> = (0..MOST).map_while(|_| (!input.is_empty()).then(|| input.arbitrary().ok())?).collect();
+    let steps: Vec<Step> = (0..MOST)
+        .map_while(|_| (!input.is_empty()).then(|| input.arbitrary().ok())?)
+        .collect();
     with_bench(isolation, concurrency, |bench| bench.check(&steps));
 }
 
@@ -203,13 +205,18 @@ impl Bench {
     /// Waits until the queue is empty; what sleeps there runs into its deadline, in no time.
     async fn settle(&self) {
         let day = Duration::from_secs(24 * 3600);
-        tokio::time::timeout(day, self.runtime.quiet()).await.expect("something never comes to its end");
+        tokio::time::timeout(day, self.runtime.quiet())
+            .await
+            .expect("something never comes to its end");
     }
 
     /// How many attempts have ended in each class.
     fn counts(&self) -> BTreeMap<Class, u64> {
         let stats = self.runtime.handler_stats();
-        let own = stats.iter().find(|one| one.handler.to_string() == HANDLER).expect("it is subscribed");
+        let own = stats
+            .iter()
+            .find(|one| one.handler.to_string() == HANDLER)
+            .expect("it is subscribed");
         assert_eq!(own.queued, 0, "nothing waits");
         own.attempts.iter().copied().collect()
     }
@@ -236,7 +243,12 @@ impl Bench {
         assert_eq!(self.running().await, 0, "no call goes on");
         // To be asked for its health, the plugin may have got an instance, which waits for work now.
         let instances = self.runtime.health().await.instances;
-        let waiting = self.runtime.plugin("hostile").expect("it is loaded").instance_memory.len();
+        let waiting = self
+            .runtime
+            .plugin("hostile")
+            .expect("it is loaded")
+            .instance_memory
+            .len();
         assert_eq!(instances, waiting, "every instance is one that waits for work");
         assert!(waiting <= self.concurrency);
         assert!(self.isolation == Isolation::Persistent || waiting == 0);

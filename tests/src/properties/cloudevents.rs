@@ -52,7 +52,11 @@ fn check_accepted(event: &Event, json: &[u8], limits: &EventLimits) {
     assert!(!line.contains(['\n', '\r']), "NDJSON is one line: {line:?}");
     let text = std::str::from_utf8(json).expect("an event is UTF-8");
     let came = members(text.strip_prefix('\u{feff}').unwrap_or(text)).expect("an event is an object");
-    assert_eq!(members(&line).expect("an event goes out"), came, "E2: it comes out as it went in");
+    assert_eq!(
+        members(&line).expect("an event goes out"),
+        came,
+        "E2: it comes out as it went in"
+    );
     let again = Event::from_json(&line, limits).expect("what goes out is an event");
     assert_eq!(again.to_json(), line, "and stays as it is");
     assert_eq!(again.data(), event.data());
@@ -103,7 +107,10 @@ fn assert_within(event: &Event, limits: &EventLimits) {
     assert!(event.data().len() <= limits.data_bytes);
     let metadata = event.all_metadata();
     let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-    assert!(metadata.len() <= limits.metadata_entries && bytes <= limits.metadata_bytes, "{metadata:?}");
+    assert!(
+        metadata.len() <= limits.metadata_entries && bytes <= limits.metadata_bytes,
+        "{metadata:?}"
+    );
     if let Ok(data) = serde_json::from_slice::<Value>(event.data()) {
         let is_json = event.datacontenttype() == Some("application/json");
         assert!(!is_json || depth_of(&data) <= limits.json_depth, "{data}");

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use arbitrary::Unstructured;
-use palisade::config::{Config, ConfigError, ConfigProblem};
 use palisade::PluginSpec;
+use palisade::config::{Config, ConfigError, ConfigProblem};
 
 use super::assert_presentable;
 use super::mutation::mutated;
@@ -15,8 +15,22 @@ const SAMPLE: &str = include_str!("../../../runtime/examples/palisade.toml");
 
 /// Values that no limit may have, and some that no parser expects.
 const ODD: [&str; 16] = [
-    "0", "-1", "-0", "0.0", "\"0\"", "\"0s\"", "\"-5s\"", "\"0B\"", "\"-1MiB\"", "9223372036854775807", "nan", "-inf",
-    "\"18446744073709551615 years\"", "\"1e400\"", "[[[[]]]]", "1979-05-27T07:32:00Z",
+    "0",
+    "-1",
+    "-0",
+    "0.0",
+    "\"0\"",
+    "\"0s\"",
+    "\"-5s\"",
+    "\"0B\"",
+    "\"-1MiB\"",
+    "9223372036854775807",
+    "nan",
+    "-inf",
+    "\"18446744073709551615 years\"",
+    "\"1e400\"",
+    "[[[[]]]]",
+    "1979-05-27T07:32:00Z",
 ];
 
 /// Reads the input as a config, or the sample with changes: the first byte says which.
@@ -47,7 +61,10 @@ pub fn check_odd_limit(input: &[u8]) {
     let ConfigError::Invalid(problems) = error else {
         panic!("{error}");
     };
-    assert!(problems.iter().any(|problem| problem.line == line + 1), "{key} = {value}: {problems:?}");
+    assert!(
+        problems.iter().any(|problem| problem.line == line + 1),
+        "{key} = {value}: {problems:?}"
+    );
 }
 
 fn check_text(text: &[u8]) {

@@ -46,9 +46,10 @@ pub fn check(input: &[u8]) {
     // One input at a time: what was seen is of its own.
     let bench = bench.lock().unwrap_or_else(PoisonError::into_inner);
     tokio.block_on(async {
-        for (source, cause) in [("native", cause("native.say", &json!(null), &mut input)), ("hostile", {
-            cause("hostile.publish", &said.order(), &mut input)
-        })] {
+        for (source, cause) in [
+            ("native", cause("native.say", &json!(null), &mut input)),
+            ("hostile", { cause("hostile.publish", &said.order(), &mut input) }),
+        ] {
             *bench.says.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.clone());
             let seen = bench.published_on(&cause).await;
             check_seen(&seen, &said, source, &cause);
@@ -58,21 +59,36 @@ pub fn check(input: &[u8]) {
 
 impl Said {
     fn from(input: &mut Unstructured<'_>) -> Self {
-        let types = ["hostile.drop", "hostile.drop", "hostile.drop.x", "plugin.loaded", "system.x", "other", ""];
+        let types = [
+            "hostile.drop",
+            "hostile.drop",
+            "hostile.drop.x",
+            "plugin.loaded",
+            "system.x",
+            "other",
+            "",
+        ];
         let contents = ["application/json", "text/plain", "application/x+json", ""];
         let mut metadata = BTreeMap::new();
         for _ in 0..input.int_in_range(0..=4).unwrap_or(0) {
             let name = match input.int_in_range(0..=3) {
                 Ok(0) => input.choose(&STAMPS).copied().unwrap_or("id").to_owned(),
                 Ok(1) => words(input),
-                _ => input.choose(&["a", "tenant", "hopcounts", "0"]).copied().unwrap_or("a").to_owned(),
+                _ => input
+                    .choose(&["a", "tenant", "hopcounts", "0"])
+                    .copied()
+                    .unwrap_or("a")
+                    .to_owned(),
             };
             metadata.insert(name, words(input));
         }
         let data = ["", "{}", "[1, 2]", "no JSON", "\"x\""];
         Self {
             event_type: input.choose(&types).copied().unwrap_or("hostile.drop").to_owned(),
-            content_type: input.ratio(1, 2).unwrap_or(false).then(|| input.choose(&contents).copied().unwrap_or("").into()),
+            content_type: input
+                .ratio(1, 2)
+                .unwrap_or(false)
+                .then(|| input.choose(&contents).copied().unwrap_or("").into()),
             data: input.choose(&data).copied().unwrap_or("").to_owned(),
             metadata,
         }
@@ -85,7 +101,9 @@ impl Said {
             None => draft,
         };
         let metadata = self.metadata.iter();
-        metadata.fold(draft, |draft, (name, value)| draft.with_metadata(name.as_str(), value.as_str()))
+        metadata.fold(draft, |draft, (name, value)| {
+            draft.with_metadata(name.as_str(), value.as_str())
+        })
     }
 
     /// The same for the guest that sins, which publishes what it is told.
@@ -115,7 +133,9 @@ fn cause(event_type: &'static str, data: &Value, input: &mut Unstructured<'_>) -
         event = event.extension("hopcount", i64::from(input.arbitrary::<u8>().unwrap_or(0) % 15));
     }
     if input.arbitrary().unwrap_or(false) {
-        event = event.extension("correlationid", words(input)).extension("traceparent", words(input));
+        event = event
+            .extension("correlationid", words(input))
+            .extension("traceparent", words(input));
     } else if input.arbitrary().unwrap_or(false) {
         event = event.extension("traceparent", trace);
     }
@@ -183,23 +203,39 @@ fn check_seen(seen: &[Event], said: &Said, source: &str, cause: &Event) {
     assert!(!said.is_forged(), "{said:?} was taken");
     assert_eq!(event.event_type(), said.event_type);
     let stamps = ["correlationid", "causationid", "hopcount", "traceparent"];
-    let own = event.all_metadata().into_iter().filter(|(name, _)| !stamps.contains(&name.as_str()));
-    assert_eq!(own.collect::<BTreeMap<_, _>>(), said.metadata, "metadata go on as they were said");
+    let own = event
+        .all_metadata()
+        .into_iter()
+        .filter(|(name, _)| !stamps.contains(&name.as_str()));
+    assert_eq!(
+        own.collect::<BTreeMap<_, _>>(),
+        said.metadata,
+        "metadata go on as they were said"
+    );
 }
 
 fn assert_stamped(event: &Event, source: &str, cause: &Event) {
     let id = uuid::Uuid::parse_str(event.id()).expect("a UUID");
     assert_eq!((id.get_version_num(), event.source()), (7, source));
     let stamp = |name: &str| event.metadata(name).map(String::from).expect("stamped");
-    let correlation = cause.metadata("correlationid").map_or_else(|| cause.id().to_owned(), String::from);
-    assert_eq!((stamp("correlationid"), stamp("causationid").as_str()), (correlation, cause.id()));
+    let correlation = cause
+        .metadata("correlationid")
+        .map_or_else(|| cause.id().to_owned(), String::from);
+    assert_eq!(
+        (stamp("correlationid"), stamp("causationid").as_str()),
+        (correlation, cause.id())
+    );
     assert_eq!(event.hop_count(), cause.hop_count() + 1);
     let trace = stamp("traceparent");
     let parts: Vec<usize> = trace.split('-').map(str::len).collect();
     assert_eq!(parts, [2, 32, 16, 2], "{trace}");
     let parent = cause.metadata("traceparent").map(String::from);
     if let Some(parent) = parent.filter(|parent| parent.starts_with("00-4bf92f")) {
-        assert_eq!((&trace[..36], &trace[52..]), (&parent[..36], &parent[52..]), "the trace goes on");
+        assert_eq!(
+            (&trace[..36], &trace[52..]),
+            (&parent[..36], &parent[52..]),
+            "the trace goes on"
+        );
         assert_ne!(trace[36..52], parent[36..52], "by a span of its own");
     }
 }

@@ -7,9 +7,9 @@ use arbitrary::Unstructured;
 use palisade::{LoadError, PluginSpec, Runtime};
 use wasm_smith::{Component, Config, Module};
 
+use super::assert_presentable;
 use super::mutation::mutated;
 use super::tiny::{self, World};
-use super::{assert_presentable, seeds};
 use crate::{event, limits, plugin, small_engine, spec};
 
 /// A load that takes this long hangs: the guest is bounded by its fuel, and a small input compiles in a moment.
@@ -17,7 +17,12 @@ const HANGS: Duration = Duration::from_secs(120);
 
 /// Loads the input as it is.
 pub fn check_bytes(input: &[u8]) {
-    BENCH.check(input);
+    loads(input);
+}
+
+/// The same, and whether it is a plugin.
+pub fn loads(input: &[u8]) -> bool {
+    BENCH.check(input).is_ok()
 }
 
 /// Loads what wasm-smith makes of the input: a component, a core module, or a plugin whose functions do something
@@ -25,7 +30,7 @@ pub fn check_bytes(input: &[u8]) {
 pub fn check_smith(input: &[u8]) {
     let mut input = Unstructured::new(input);
     if let Ok(Some(bytes)) = smith(&mut input) {
-        BENCH.check(&bytes);
+        let _ = BENCH.check(&bytes);
     }
 }
 
@@ -116,7 +121,9 @@ impl Bench {
     fn check(&self, bytes: &[u8]) -> Result<(), LoadError> {
         let runtime: MutexGuard<'_, Runtime> = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
         let checked = check(&runtime, bytes);
-        let answer = self.tokio.block_on(async { tokio::time::timeout(HANGS, checked).await });
+        let answer = self
+            .tokio
+            .block_on(async { tokio::time::timeout(HANGS, checked).await });
         answer.expect("it hangs")
     }
 }
@@ -142,7 +149,10 @@ async fn check(runtime: &Runtime, bytes: &[u8]) -> Result<(), LoadError> {
         // A guest need not say the same twice, for all that the contract asks it to: only the file has one answer.
         (Err(error), _) | (_, Err(error)) => {
             assert_refusal(error);
-            assert!(!matches!(error, LoadError::Component { .. }), "once it loads, once not: {error}");
+            assert!(
+                !matches!(error, LoadError::Component { .. }),
+                "once it loads, once not: {error}"
+            );
         }
     }
     if loaded.is_ok() {
@@ -178,15 +188,20 @@ async fn live(runtime: &Runtime) {
 
 /// Nothing of the suspect is left, the neighbour is served, and another plugin loads.
 async fn assert_unharmed(runtime: &Runtime, instances: usize, bytes: &[u8]) {
+    // The neighbour is told of the suspect's life, too.
+    runtime.quiet().await;
     let health = runtime.health().await;
     assert_eq!(health.instances, instances, "instances are back to what they were");
     assert_eq!(health.ticker.running_calls, 0, "no call goes on");
     assert_eq!(runtime.plugins().len(), 1, "nothing is left of it");
-    let report = runtime.publish(event("any.event", serde_json::json!({}))).await.expect("it is taken");
+    let report = runtime
+        .publish(event("any.event", serde_json::json!({})))
+        .await
+        .expect("it is taken");
     assert!(report.all_ok() && report.outcomes.len() == 1, "{report:?}");
     // Not each time: it costs more than most refusals do.
     if bytes.len() % 8 == 0 {
-        let healthy = PluginSpec::from_bytes(seeds::event_plugin()).name("healthy");
+        let healthy = PluginSpec::from_bytes(tiny::EVENT.clone()).name("healthy");
         runtime.load(healthy).await.expect("a healthy plugin loads");
         runtime.unload("healthy").await.expect("it was loaded");
     }
