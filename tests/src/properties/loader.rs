@@ -50,7 +50,7 @@ fn base(pick: u8) -> Vec<u8> {
     let name = match pick {
         250 => "hello",
         251 => "hostile",
-        252 => "hostile-describe",
+        252 => "probe",
         253 => "no-secrets",
         odd if odd % 2 == 1 => return tiny::FILTER.clone(),
         _ => return tiny::EVENT.clone(),
