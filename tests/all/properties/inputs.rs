@@ -15,7 +15,8 @@ impl std::fmt::Debug for Input {
 }
 
 /// Tries a property on so many inputs of up to so many bytes, the same ones each time: what CI says does not depend on
-/// chance. Inputs that once broke a property are kept in `tests/proptest-regressions/`, to be committed, and tried first. `source` is the test's `file!()`.
+/// chance. Where one breaks the property, what makes it up again is written to `tests/proptest-regressions/`, to be
+/// committed: it is tried first from then on. `source` is the test's `file!()`.
 pub(super) fn hold(source: &'static str, property: fn(&[u8]), cases: u32, bytes: usize) {
     let config = Config {
         cases,

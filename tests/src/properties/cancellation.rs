@@ -262,7 +262,10 @@ impl Bench {
     async fn assert_served(&self) {
         let sleep = || Box::pin(self.runtime.publish(Sin::Sleep.event()));
         let mut sleepers: Vec<_> = (0..self.concurrency).map(|_| sleep()).collect();
+        let mut rounds = 0;
         while self.running().await < self.concurrency {
+            rounds += 1;
+            assert!(rounds < 10_000, "there are fewer permits than there were");
             for sleeper in &mut sleepers {
                 assert!(poll(sleeper.as_mut()).is_pending());
             }

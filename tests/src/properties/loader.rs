@@ -200,7 +200,7 @@ async fn assert_unharmed(runtime: &Runtime, instances: usize, bytes: &[u8]) {
         .expect("it is taken");
     assert!(report.all_ok() && report.outcomes.len() == 1, "{report:?}");
     // Not each time: it costs more than most refusals do.
-    if bytes.len() % 8 == 0 {
+    if bytes.len().is_multiple_of(8) {
         let healthy = PluginSpec::from_bytes(tiny::EVENT.clone()).name("healthy");
         runtime.load(healthy).await.expect("a healthy plugin loads");
         runtime.unload("healthy").await.expect("it was loaded");
