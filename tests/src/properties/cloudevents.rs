@@ -59,7 +59,9 @@ fn check_accepted(event: &Event, json: &[u8], limits: &EventLimits) {
     );
     let again = Event::from_json(&line, limits).expect("what goes out is an event");
     assert_eq!(again.to_json(), line, "and stays as it is");
-    assert_eq!(again.data(), event.data());
+    // What has line ends between its tokens lost them, to be on one line.
+    let shown = |event: &Event| squeezed(&String::from_utf8_lossy(event.data()));
+    assert!(again.data() == event.data() || shown(&again) == shown(event), "{line}");
     assert_within(event, limits);
 }
 

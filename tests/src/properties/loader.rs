@@ -49,7 +49,7 @@ pub fn check_mutated(input: &[u8]) {
 fn base(pick: u8) -> Vec<u8> {
     let name = match pick {
         250 => "hello",
-        251 => "hostile",
+        251 => "hostile-filter",
         252 => "probe",
         253 => "no-secrets",
         odd if odd % 2 == 1 => return tiny::FILTER.clone(),
