@@ -20,7 +20,7 @@ impl std::fmt::Debug for Input {
 pub(super) fn hold(source: &'static str, property: fn(&[u8]), cases: u32, bytes: usize) {
     let config = Config {
         cases,
-        max_shrink_iters: 256,
+        max_shrink_iters: 64,
         source_file: Some(source),
         failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel("proptest-regressions"))),
         ..Config::default()

@@ -192,8 +192,8 @@ impl Bench {
                 }
                 Step::Restart if calls.is_empty() => {
                     self.settle().await;
-                    self.runtime.stop("hostile").await.expect("it was started");
-                    self.runtime.start("hostile").await.expect("it was stopped");
+                    ends(self.runtime.stop("hostile")).await.expect("it was started");
+                    ends(self.runtime.start("hostile")).await.expect("it was stopped");
                 }
                 Step::Poll { .. } | Step::Drop { .. } | Step::Restart => {}
                 Step::Yield => tokio::task::yield_now().await,
@@ -204,10 +204,7 @@ impl Bench {
 
     /// Waits until the queue is empty; what sleeps there runs into its deadline, in no time.
     async fn settle(&self) {
-        let day = Duration::from_secs(24 * 3600);
-        tokio::time::timeout(day, self.runtime.quiet())
-            .await
-            .expect("something never comes to its end");
+        ends(self.runtime.quiet()).await;
     }
 
     /// How many attempts have ended in each class.
@@ -308,6 +305,14 @@ impl Ended {
             },
         }
     }
+}
+
+/// Waits for what ends by itself; a day goes by in no time when nobody can go on.
+async fn ends<T>(work: impl Future<Output = T>) -> T {
+    let day = Duration::from_secs(24 * 3600);
+    tokio::time::timeout(day, work)
+        .await
+        .expect("it never comes to its end")
 }
 
 /// Polls once; nobody is woken.
