@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::event::{Event, EventBuilder, EventError, EventLimits, EventTime, is_reserved};
+use crate::event::{Event, EventBuilder, EventError, EventLimits, EventTime, excerpt, is_reserved};
 
 /// An event to be: the host stamps the rest (id, source, time, correlation, causation, hop count, traceparent).
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ pub(crate) fn stamp(
     limits: &EventLimits,
 ) -> Result<Event, DraftError> {
     if is_reserved(&draft.event_type) {
-        return Err(DraftError::Reserved(draft.event_type));
+        return Err(DraftError::Reserved(excerpt(&draft.event_type)));
     }
     let Draft {
         event_type,
@@ -145,7 +145,7 @@ fn check_metadata_name(name: &str) -> Result<(), DraftError> {
     {
         return Ok(());
     }
-    Err(DraftError::MetadataName(name.chars().take(64).collect()))
+    Err(DraftError::MetadataName(excerpt(name)))
 }
 
 fn stamp_lineage<'a>(event: EventBuilder<'a>, id: &'a str, cause: Option<&'a Event>) -> EventBuilder<'a> {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::event::excerpt;
+
 /// Which event types a subscription, a grant or a filter is about.
 ///
 /// A pattern is made of tokens with dots between them. `*` stands for exactly one token, `>` at the end for one or more;
@@ -184,10 +186,12 @@ fn check(text: &str) -> Result<(), PatternError> {
     if text.len() > Pattern::MAX_BYTES {
         return Err(PatternError::TooLong { bytes: text.len() });
     }
-    let pattern = || text.to_owned();
     if text.contains(char::is_control) {
-        return Err(PatternError::ControlCharacter { pattern: pattern() });
+        let pattern = text.to_owned();
+        return Err(PatternError::ControlCharacter { pattern });
     }
+    // What is no control character may turn the direction of the text around it.
+    let pattern = || excerpt(text);
     let mut tokens = text.split('.').peekable();
     while let Some(token) = tokens.next() {
         match token {
@@ -197,7 +201,7 @@ fn check(text: &str) -> Result<(), PatternError> {
             _ if token.contains(['*', '>']) => {
                 return Err(PatternError::WildcardInToken {
                     pattern: pattern(),
-                    token: token.to_owned(),
+                    token: excerpt(token),
                 });
             }
             _ => {}

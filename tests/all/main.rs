@@ -3,4 +3,5 @@
 mod bus;
 mod cli;
 mod plugins;
+mod properties;
 mod sandbox;

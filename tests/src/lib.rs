@@ -1,5 +1,6 @@
 //! What the tests share: where the built plugins and the binary are, and short words for events and runtimes.
 
+pub mod properties;
 pub mod wat;
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 mod ci;
 mod demo;
+mod fuzz;
 mod guests;
 mod process;
 mod repo;
@@ -29,6 +30,8 @@ enum Command {
     Test,
     /// What CI runs: the versions of the tools in use, then `test`
     Ci,
+    /// Look for inputs that break a property; needs nightly and cargo-fuzz
+    Fuzz(fuzz::Options),
     /// Check that the documents, the tests and the sources agree
     Tidy,
 }
@@ -51,6 +54,7 @@ fn run(command: &Command, repo: &Repo) -> Result<()> {
         Command::Demo => demo::run(repo),
         Command::Test => test::run(repo),
         Command::Ci => ci::run(repo),
+        Command::Fuzz(options) => fuzz::run(repo, options),
         Command::Tidy => tidy::run(repo),
     }
 }

@@ -270,7 +270,7 @@ impl Bus {
             return Err(PublishError::ShuttingDown);
         }
         if is_reserved(event.event_type()) {
-            return Err(PublishError::Reserved(event.event_type().to_owned()));
+            return Err(PublishError::Reserved(crate::event::excerpt(event.event_type())));
         }
         event.check(&self.limits.event)?;
         self.check_hops(event)

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, ConfigProblem};
+use crate::sandbox::log::is_unsafe_to_show;
 
 /// The largest config file, and the largest file of secrets, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -67,9 +68,9 @@ impl Document {
             file: self.file.clone(),
             line,
             column,
-            key: key.into(),
-            message: message.into(),
-            snippet,
+            key: presentable(&key.into()),
+            message: presentable(&message.into()),
+            snippet: presentable(&snippet),
         }
     }
 
@@ -104,6 +105,12 @@ impl Document {
         let indent = " ".repeat(column - 1);
         format!("{margin} |\n{line} | {text}\n{margin} | {indent}{marks}")
     }
+}
+
+/// A text of the file as a terminal may have it: what it would act on is a mark, one for each, so that columns stay.
+fn presentable(text: &str) -> String {
+    let acted_on = |c: char| is_unsafe_to_show(c) && !matches!(c, '\n' | '\t');
+    text.replace(acted_on, "\u{fffd}")
 }
 
 /// Reads a file of text, if it has a reasonable size.

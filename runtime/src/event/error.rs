@@ -159,7 +159,7 @@ pub enum EventError {
 }
 
 /// A publisher's text as it may be shown in a message: control characters escaped, and cut where it is long.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const CHARS: usize = 64;
     let mut shown: String = text.chars().take(CHARS).flat_map(char::escape_debug).collect();
     if text.chars().nth(CHARS).is_some() {

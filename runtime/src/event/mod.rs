@@ -21,6 +21,7 @@ pub mod types;
 pub use builder::EventBuilder;
 pub use envelope::Event;
 pub use error::EventError;
+pub(crate) use error::excerpt;
 pub use extension::ExtensionValue;
 pub use limits::EventLimits;
 pub use time::EventTime;

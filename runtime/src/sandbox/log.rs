@@ -225,7 +225,7 @@ pub(super) fn printable(text: &str, max: usize) -> String {
 
 /// Control characters; the two separators that end a line; and what changes the direction of the text around it, so that
 /// a line reads as another than it is.
-pub(super) fn is_unsafe_to_show(character: char) -> bool {
+pub(crate) fn is_unsafe_to_show(character: char) -> bool {
     const LINES: std::ops::RangeInclusive<char> = '\u{2028}'..='\u{2029}';
     const EMBEDDINGS: std::ops::RangeInclusive<char> = '\u{202a}'..='\u{202e}';
     const ISOLATES: std::ops::RangeInclusive<char> = '\u{2066}'..='\u{2069}';

@@ -307,3 +307,19 @@ fn a_file_that_can_t_be_read_is_named() {
     fs::write(dir.0.path().join("palisade.toml"), b"drain = \"\xff\"").unwrap();
     assert!(dir.read().unwrap_err().to_string().contains("not UTF-8"));
 }
+
+/// H47: what is shown of the file does nothing to a terminal, and turns no text around.
+#[test]
+fn h47_control_characters_of_the_file_are_not_shown() {
+    for config in [
+        "# a\0b\u{1b}[31m",
+        "drain = \"\u{202e}s\"",
+        "\"\\u001b[31m\" = 1",
+        "[[plugin]]\npath = \"p\"\n[plugin.handler.\"\\u001b\"]\nnone = 1",
+        "[[plugin]]\npath = \"p\"\nconfig = { \"\\u0007\" = nan }",
+    ] {
+        let error = Dir::with(config).read().expect_err("a mistake").to_string();
+        let acts = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!error.contains(acts), "{error:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The properties of `palisade_tests::properties`, each on the same inputs in every run; `cargo xtask fuzz` looks for
+//! others.
+
+mod cancellation;
+mod events;
+mod inputs;
+mod loader;
