@@ -6,6 +6,7 @@ mod guests;
 mod process;
 mod repo;
 mod server;
+mod soak;
 mod test;
 mod tidy;
 mod toolchain;
@@ -31,6 +32,8 @@ enum Command {
     Ci,
     /// Check that the documents, the tests and the sources agree
     Tidy,
+    /// Put a runtime under hostile and healthy load for minutes: nothing may be lost, hang or grow
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,5 +55,6 @@ fn run(command: &Command, repo: &Repo) -> Result<()> {
         Command::Test => test::run(repo),
         Command::Ci => ci::run(repo),
         Command::Tidy => tidy::run(repo),
+        Command::Soak(options) => soak::run(repo, options),
     }
 }
