@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use palisade::{Class, Event, Grants, PluginSpec, Runtime};
+use palisade::{Class, Event, Grants, HandlerSpec, PluginSpec, Runtime};
 use palisade_tests::{event, hostile, limits, publishes, runtime_with, spec};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -61,9 +61,9 @@ fn verdict(holds: bool, what: &str) -> bool {
 
 /// How long after its deadline each kill came.
 async fn kills(sin: &str) -> anyhow::Result<Vec<Duration>> {
-    let hurried = hostile()
-        .limits(limits(|limits| limits.timeout = DEADLINE))
-        .grants(only(sin));
+    let mut short = HandlerSpec::default();
+    short.timeout = Some(DEADLINE);
+    let hurried = hostile().handler("sin", short).grants(only(sin));
     let runtime = runtime_with([hurried]).await;
     let mut late = Vec::new();
     for _ in 0..KILLS {

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use palisade::{FilterOptions, Grants, Isolation, Overflow, PluginSpec, QueuePolicy, RetryPolicy};
+use palisade::{FilterOptions, Grants, HandlerSpec, Isolation, Overflow, PluginSpec, QueuePolicy, RetryPolicy};
 use palisade_tests::{config, limits, publishes, spec};
 use serde_json::json;
 
 use crate::sins::{FAN_OUT, LOOPS};
 
-/// How long a hostile plugin may take: short, so that kills are many.
-pub(crate) const SHORT: Duration = Duration::from_millis(20);
+/// How long a hostile plugin may take for an event: short, so that kills are many.
+const SHORT: Duration = Duration::from_millis(20);
+/// And for `describe`, `start` and `stop`: on a busy machine a decent one needs some of it.
+const LIFE: Duration = Duration::from_millis(500);
 
 /// The hostile plugins: name, whether each event gets a fresh instance, whether fuel is metered.
 pub(crate) const HOSTILE: [(&str, bool, bool); 4] = [
@@ -57,10 +59,12 @@ pub(crate) fn hostile() -> Vec<PluginSpec> {
 /// One hostile plugin with short limits, on nothing but `hostile.ok`. Every spec of one is made here.
 pub(crate) fn sinner(name: &str, fresh: bool, metered: bool) -> PluginSpec {
     let limits = limits(|limits| {
-        limits.timeout = SHORT;
+        limits.timeout = LIFE;
         limits.memory = 32 * 1024 * 1024;
         limits.fuel = metered.then_some(20_000_000);
     });
+    let mut hurried = HandlerSpec::default();
+    hurried.timeout = Some(SHORT);
     let mut queue = QueuePolicy::default();
     (queue.events, queue.overflow) = (64, Overflow::Reject);
     let mut retry = RetryPolicy::default();
@@ -75,6 +79,7 @@ pub(crate) fn sinner(name: &str, fresh: bool, metered: bool) -> PluginSpec {
         .isolation(isolation)
         .concurrency(2)
         .limits(limits)
+        .handler("sin", hurried)
         .queue(queue)
         .retry(retry)
         .grants(subscribed(publishes("hostile.>"), &["hostile.ok"]))

@@ -1,6 +1,7 @@
 //! What the kernel says of this process.
 
 use std::fs;
+use std::time::Duration;
 
 /// What could leak.
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +35,23 @@ pub(crate) fn resident() -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
+/// Longer than tokio keeps a thread that waits for blocking work.
+const IDLE: Duration = Duration::from_secs(2);
+
 impl Held {
-    /// Once there is no more than before, or after ten seconds: threads that wait for blocking work end by themselves.
+    /// What is there when nothing is going on: threads that wait for blocking work have ended.
+    pub(crate) async fn settled_alone() -> Self {
+        tokio::time::sleep(IDLE).await;
+        Self::now()
+    }
+
+    /// Once there is no more than before, or after ten seconds.
     pub(crate) async fn settled(before: Self) -> Self {
         for _ in 0..100 {
             if Self::now().is_within(before) {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Self::now()
     }
