@@ -38,6 +38,11 @@ fn class_of(error: &Error, state: &HostState) -> (Class, String) {
     if let Some(limit) = host_limit(error) {
         return (Class::HostLimit, limit.words(limits));
     }
+    let trap = error.downcast_ref::<Trap>();
+    // Before memory: a guest that was refused some and went on was ended by these, not by that.
+    if let Some(ended) = trap.and_then(|trap| ended_by_the_host(*trap, state)) {
+        return ended;
+    }
     if let Some(asked) = state.memory_denied() {
         let words = format!(
             "asked for {} of memory; its limit is {} (plugin.limits.memory)",
@@ -46,25 +51,30 @@ fn class_of(error: &Error, state: &HostState) -> (Class, String) {
         );
         return (Class::OutOfMemory, words);
     }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => (Class::StackOverflow, "used up its stack (engine.wasm-stack)".to_owned()),
-        Some(Trap::OutOfFuel) => {
-            let fuel = limits.fuel.unwrap_or_default();
-            (
-                Class::OutOfFuel,
-                format!("burnt the {fuel} units of fuel that one call may (plugin.limits.fuel)"),
-            )
-        }
-        Some(Trap::Interrupt) => {
-            let phase = state.call.phase.as_str();
-            (
-                Class::Timeout,
-                format!("did not end {phase} by its deadline and was stopped"),
-            )
-        }
+    match trap {
         Some(Trap::AllocationTooLarge) => (Class::OutOfMemory, format!("trapped: {}", Trap::AllocationTooLarge)),
         Some(trap) => (Class::Trap, format!("trapped: {trap}")),
         None => (Class::Trap, format!("failed: {}", error.root_cause())),
+    }
+}
+
+/// The traps that are limits of ours and not the guest's own doing.
+fn ended_by_the_host(trap: Trap, state: &HostState) -> Option<(Class, String)> {
+    match trap {
+        Trap::StackOverflow => Some((Class::StackOverflow, "used up its stack (engine.wasm-stack)".to_owned())),
+        Trap::OutOfFuel => {
+            let fuel = state.limits().fuel.unwrap_or_default();
+            let words = format!("burnt the {fuel} units of fuel that one call may (plugin.limits.fuel)");
+            Some((Class::OutOfFuel, words))
+        }
+        Trap::Interrupt => {
+            let words = format!(
+                "did not end {} by its deadline and was stopped",
+                state.call.phase.as_str()
+            );
+            Some((Class::Timeout, words))
+        }
+        _ => None,
     }
 }
 

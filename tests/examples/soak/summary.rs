@@ -8,7 +8,7 @@ use palisade::{Class, HandlerStats, RuntimeHealth};
 
 use crate::memory::Memory;
 use crate::plugins::{HOSTILE, must_get_all};
-use crate::process::Held;
+use crate::process::{Held, resident};
 use crate::soak::Soak;
 
 /// The classes in which the runtime ends a guest.
@@ -80,6 +80,7 @@ impl Summary<'_> {
         Self::row(f, "memory at the end", mib(memory.after))?;
         Self::row(f, "growth", format!("{:+.1} %", memory.growth() * 100.0))?;
         Self::row(f, "most at any second", mib(memory.peak))?;
+        Self::row(f, "memory with all unloaded", mib(resident()))?;
         Self::row(f, "instances left", self.health.instances)?;
         Self::row(
             f,
