@@ -32,6 +32,9 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
     guests::run(repo)?;
     let mut soak = process::command(repo.root(), "cargo", SOAK);
     soak.args(["--minutes", &options.minutes.to_string()]);
+    // glibc gives each thread a heap of its own, and what compiling a plugin leaves unused in one is no use to the others:
+    // they fill for many minutes, which would be taken for growth.
+    soak.env("MALLOC_ARENA_MAX", "1");
     if let Some(seed) = options.seed {
         soak.args(["--seed", &seed.to_string()]);
     }

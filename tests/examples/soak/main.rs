@@ -1,6 +1,7 @@
 //! The soak: one runtime under hostile and healthy load at once, for as long as asked, and everything accounted for.
 //!
-//! `cargo xtask soak --minutes 60`, or `cargo run --release -p palisade-tests --example soak -- --minutes 60`.
+//! `cargo xtask soak --minutes 60`. By hand: `cargo run --release -p palisade-tests --example soak -- --minutes 60`, with
+//! `MALLOC_ARENA_MAX=1` in the environment, or glibc's heaps, one a thread, go on filling for many minutes.
 //!
 //! Hostile plugins sin at every event and are killed for it; sixteen tasks load, unload, start, stop, reconfigure, subscribe
 //! and publish; meanwhile healthy plugins must handle each event of theirs exactly once. It fails when a healthy event is
