@@ -199,8 +199,11 @@ impl Churner {
     }
 
     async fn load(&self, spec: PluginSpec) -> bool {
+        self.line.now_at("wait for other loads");
+        let turn = self.soak.loads.acquire().await;
         self.line.now_at("load");
         let loaded = self.soak.runtime.load(spec).await;
+        drop(turn);
         self.soak.tally.change("load", loaded.is_ok());
         if let Err(error) = &loaded {
             // A hostile plugin's limits are short: on a busy machine even its `describe` may not make it.

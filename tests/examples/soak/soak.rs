@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use palisade::{Failure, LogRecord, LogSink, Overflow, QueuePolicy, RetryPolicy, Runtime, SubscribeOptions};
 use palisade_tests::small_engine;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::arguments::Arguments;
@@ -37,6 +38,9 @@ pub(crate) struct Soak {
     /// Addresses that must come to one alert each.
     pub(crate) alerts: Ledger,
     pub(crate) letters: Letters,
+    /// Two loads at a time: each compiles, and if as many as there are tasks could meet, how high memory ever got would be
+    /// up to chance long after the warm-up.
+    pub(crate) loads: Semaphore,
     over: AtomicBool,
 }
 
@@ -129,6 +133,7 @@ fn set_up(seed: u64) -> anyhow::Result<Soak> {
         reports: Ledger::new("a report of the scribe", 128),
         alerts: Ledger::new("an alert", 32),
         letters,
+        loads: Semaphore::new(2),
         over: AtomicBool::new(false),
     })
 }
