@@ -59,8 +59,8 @@ async fn s4_a_neighbour_is_served_while_spinners_and_sleepers_go_to_their_deadli
         }
         let health = beside.runtime.health().await;
         assert_eq!(
-            health.instances, 1,
-            "the neighbour's: each of the others went with its call"
+            health.instances, 2,
+            "the neighbour's, and a fresh one that was asked for its health"
         );
         let again = beside.sin(sin, Value::Null).await;
         assert_eq!(
