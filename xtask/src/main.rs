@@ -7,6 +7,7 @@ mod guests;
 mod process;
 mod repo;
 mod server;
+mod soak;
 mod test;
 mod tidy;
 mod toolchain;
@@ -34,6 +35,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Check that the documents, the tests and the sources agree
     Tidy,
+    /// Put a runtime under hostile and healthy load for minutes: nothing may be lost, hang or grow
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +59,6 @@ fn run(command: &Command, repo: &Repo) -> Result<()> {
         Command::Ci => ci::run(repo),
         Command::Fuzz(options) => fuzz::run(repo, options),
         Command::Tidy => tidy::run(repo),
+        Command::Soak(options) => soak::run(repo, options),
     }
 }

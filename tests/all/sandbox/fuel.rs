@@ -44,6 +44,17 @@ async fn s1_h10_fuel_violated() {
     );
 }
 
+/// S1, S11: one that was refused memory, went on and then burnt its fuel has burnt its fuel: what it got over did not end it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s1_s11_fuel_violated_after_memory_was_refused() {
+    let whole = Beside::new(metered(PLENTY)).await;
+    let fuel = whole.obeys("hostile.grow", Value::Null).await.fuel;
+    // It grows until it is refused, and tells of it afterwards: the end of its fuel falls into the telling.
+    let beside = Beside::new(metered(fuel.expect("it is metered") - 1_000)).await;
+    let words = beside.killed("hostile.grow", Value::Null, Class::OutOfFuel).await;
+    assert!(words.contains("plugin.limits.fuel"), "{words}");
+}
+
 /// S1: a guest that is not metered has no fuel to tell, a metered one beside it has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_fuel_is_told_of_metered_plugins_only() {

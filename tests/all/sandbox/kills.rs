@@ -5,8 +5,9 @@ use std::time::Duration;
 use palisade::{Class, Health, LoadError, PluginError, PluginSpec, PluginState, Runtime};
 use palisade_tests::{config, hostile, limits, spec};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
-use super::beside::{Beside, SHORT, hurried, neighbour};
+use super::beside::{Beside, SHORT, hurried, neighbour, only, sin_event};
 use super::patched::spinning_from_the_start;
 
 /// S1: a guest that waits, but not for too long, is left alone.
@@ -30,6 +31,46 @@ async fn s2_h6_timeout_violated_by_a_sleeper() {
     let beside = Beside::new(hurried()).await;
     let words = beside.killed("hostile.sleep", Value::Null, Class::Timeout).await;
     assert!(words.contains("by its deadline"), "{words}");
+}
+
+/// S4: while guests that spin and guests that sleep, more than there are worker threads, are on their way to their deadlines,
+/// a neighbour's events come and go; then each of them ends as `timeout`, and all are served by fresh instances.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s4_a_neighbour_is_served_while_spinners_and_sleepers_go_to_their_deadlines() {
+    const GUESTS: usize = 3;
+    for sin in ["hostile.spin", "hostile.sleep"] {
+        let beside = Beside::new(hurried().concurrency(GUESTS).grants(only(sin))).await;
+        let kill = |runtime: Runtime| async move { runtime.publish(sin_event(sin, Value::Null)).await };
+        let kills: Vec<_> = (0..GUESTS)
+            .map(|_| tokio::spawn(kill(beside.runtime.clone())))
+            .collect();
+        let mut served = 0;
+        while !kills.iter().all(JoinHandle::is_finished) {
+            let report = beside.runtime.publish(sin_event("hostile.ok", Value::Null)).await;
+            assert!(report.unwrap().all_ok(), "the neighbour is all there is for this event");
+            served += 1;
+            tokio::task::yield_now().await;
+        }
+        assert!(served > 0, "some of it was meanwhile");
+        for kill in kills {
+            let report = kill.await.unwrap().unwrap();
+            assert_eq!(report.of("neighbour/all").unwrap().class, Class::Ok);
+            let killed = report.of("hostile/sin").unwrap();
+            assert_eq!(killed.class, Class::Timeout, "{}", killed.message());
+        }
+        let health = beside.runtime.health().await;
+        assert_eq!(
+            health.instances, 2,
+            "the neighbour's, and a fresh one that was asked for its health"
+        );
+        let again = beside.sin(sin, Value::Null).await;
+        assert_eq!(
+            again.class,
+            Class::Timeout,
+            "a fresh one was called: {}",
+            again.message()
+        );
+    }
 }
 
 /// H5: so is one that fills its memory again and again: each fill is one instruction, and epochs come between two.
