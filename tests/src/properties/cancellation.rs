@@ -140,6 +140,7 @@ impl Bench {
         };
         let plugin = hostile()
             .isolation(isolation)
+            .quarantine(None)
             .concurrency(concurrency)
             .queue(queue)
             .retry(RetryPolicy::none());
