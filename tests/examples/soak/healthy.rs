@@ -11,8 +11,10 @@ use crate::soak::Soak;
 /// Subscribes those who hear what the healthy plugins say.
 pub(crate) fn listen(soak: &Arc<Soak>) {
     // Room for more than can ever be under way: a report that is refused would be taken for a lost one.
-    let mut roomy = QueuePolicy::default();
-    roomy.events = 16 * 1024;
+    let roomy = QueuePolicy {
+        events: 16 * 1024,
+        ..QueuePolicy::default()
+    };
     let listener = |pattern, name, heard: fn(&Soak, &Event)| {
         // It must not keep the runtime that keeps it.
         let weak = Arc::downgrade(soak);
