@@ -1,5 +1,5 @@
 //! Plugins in WebAssembly text: what no compiler of Rust would make. A test says what its attack is, in a few lines; the
-//! rest of the plugin, [`SKELETON`], is decent.
+//! rest of the plugin, `SKELETON`, is decent.
 //!
 //! Such a plugin is named `hostile` and has one handler, `sin`, for `hostile.>`. An event without data is handled well
 //! whatever the attack in `handle` is, which runs for events with data: so each test can see that the next event is served.
