@@ -1,6 +1,6 @@
 //! Does what it is told with its key-value store, its config and its clocks, for the runtime's tests.
 //!
-//! The data of an event `ledger.do` are a list of [`Op`]s, done one after the other; what each was answered is published
+//! The data of an event `ledger.do` are a list of `Op`s, done one after the other; what each was answered is published
 //! together as `ledger.report`, `{"answers": [...]}`, and comes out only if the call returns ok. The config has such lists
 //! for the rest of its life: `in-start`, `in-stop` and `in-health`. What `describe` is answered is its description.
 
