@@ -1,6 +1,6 @@
 //! Sends the HTTP requests that events ask for, and publishes what came of them. `http` is what a plugin author would copy.
 //!
-//! - `fetch.order`: the data is an [`Order`](order::Order); answered by `fetch.report` with `{"answers": [...]}`.
+//! - `fetch.order`: the data is an `order::Order`; answered by `fetch.report` with `{"answers": [...]}`.
 //! - `fetch.resume`: goes on with what earlier orders have kept; answered alike.
 //! - Its config is `{ in-start = ORDER, in-stop = ORDER, in-health = ORDER }`, each carried out there. What happens in `describe`,
 //!   where nothing is granted, its description tells.
