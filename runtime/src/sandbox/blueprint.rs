@@ -67,14 +67,16 @@ impl Blueprint {
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(self.limits.hostcall_bytes);
         store.set_max_component_handles(self.limits.handles);
-        store.epoch_deadline_callback(|context| {
+        store.epoch_deadline_callback(|mut context| {
             // Ends a call that is over its time; lets everyone else on this thread have a turn otherwise.
-            if Instant::now() >= context.data().call.deadline {
+            let state = context.data_mut();
+            if Instant::now() >= state.call.deadline {
                 return Ok(wasmtime::UpdateDeadline::Interrupt);
             }
+            state.call.ticks = state.call.ticks.saturating_add(1);
             Ok(wasmtime::UpdateDeadline::YieldCustom(
                 1,
-                Box::pin(tokio::task::yield_now()),
+                state.turn.at_tick(state.call.ticks),
             ))
         });
         Ok(store)

@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::sandbox::epoch::{EpochTicker, Running, TickerHealth};
+use crate::sandbox::turn::{Turn, Turns};
 
 /// The largest memory that the pool can give one instance. `limits.memory` beyond this is cut to it by wasm itself: a
 /// 32-bit memory ends here.
@@ -58,6 +59,7 @@ pub(crate) struct Engines {
     options: EngineOptions,
     max_instances: u32,
     live: Arc<Semaphore>,
+    turns: Turns,
     ticker: EpochTicker,
     ticked: Arc<OnceLock<wasmtime::EngineWeak>>,
 }
@@ -84,6 +86,7 @@ impl Engines {
             options,
             max_instances,
             live,
+            turns: Turns::here(),
             ticker,
             ticked,
         })
@@ -112,6 +115,11 @@ impl Engines {
                 self.max_instances
             )
         })
+    }
+
+    /// How a new instance shares the worker threads with others.
+    pub(super) fn turn(&self) -> Turn {
+        self.turns.turn()
     }
 
     /// Says that a call runs, so that the epochs tick.

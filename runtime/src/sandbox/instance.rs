@@ -3,7 +3,9 @@
 //! A call takes the instance and gives it back when all went well. After a trap, a timeout or a dropped future it is
 //! gone, store and all: a poisoned instance can't be entered again because nobody has it (S5).
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -22,12 +24,14 @@ use crate::sandbox::component::Exports;
 use crate::sandbox::fault::{classify, late, other_types};
 use crate::sandbox::keyvalue;
 use crate::sandbox::state::{HostState, Phase};
+use crate::sandbox::turn::Turn;
 
 /// A live instance.
 pub(super) struct Instance {
     store: Store<HostState>,
     plugin: plugin::Guest,
     work: Work,
+    turn: Turn,
     /// Its place among the instances that may live.
     _permit: OwnedSemaphorePermit,
 }
@@ -74,7 +78,8 @@ impl Instance {
         let mut store = blueprint.store(deadline)?;
         arm(&mut store, Phase::Instantiate, None, deadline)?;
         let _running = engines.enter();
-        let instantiated = bounded(deadline, blueprint.pre.instantiate_async(&mut store)).await;
+        let turn = store.data().turn.clone();
+        let instantiated = bounded(deadline, &turn, blueprint.pre.instantiate_async(&mut store)).await;
         let instance = settle(&mut store, instantiated)?;
         let wrong = |interface| move |error: wasmtime::Error| other_types(&blueprint.name, interface, &error);
         let (plugin, work) = match &blueprint.exports {
@@ -91,6 +96,7 @@ impl Instance {
             store,
             plugin,
             work,
+            turn,
             _permit: permit,
         })
     }
@@ -99,7 +105,7 @@ impl Instance {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Describe, None, deadline)?;
         let _running = made_of.engines.enter();
-        let answer = bounded(deadline, guest.call_describe(&mut self.store)).await;
+        let answer = bounded(deadline, &self.turn, guest.call_describe(&mut self.store)).await;
         settle(&mut self.store, answer).map(lift_info)
     }
 
@@ -112,7 +118,7 @@ impl Instance {
         let made_of = self.arm(Phase::Start, None, deadline)?;
         self.store.data_mut().call.cause = cause.cloned();
         let _running = made_of.engines.enter();
-        let answer = bounded(deadline, guest.call_start(&mut self.store, &made_of.config)).await;
+        let answer = bounded(deadline, &self.turn, guest.call_start(&mut self.store, &made_of.config)).await;
         match settle(&mut self.store, answer)? {
             Ok(()) => {
                 // An instance for one event writes what `start` wrote with the rest, when the event is acknowledged.
@@ -133,7 +139,7 @@ impl Instance {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Stop, None, deadline)?;
         let _running = made_of.engines.enter();
-        let answer = bounded(deadline, guest.call_stop(&mut self.store)).await;
+        let answer = bounded(deadline, &self.turn, guest.call_stop(&mut self.store)).await;
         settle(&mut self.store, answer)?;
         self.commit(deadline).await?;
         Ok(self.done(()))
@@ -144,7 +150,7 @@ impl Instance {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Health, None, deadline)?;
         let _running = made_of.engines.enter();
-        let answer = bounded(deadline, guest.call_health(&mut self.store)).await;
+        let answer = bounded(deadline, &self.turn, guest.call_health(&mut self.store)).await;
         let health = settle(&mut self.store, answer)?.map_err(|text| cut(self.store.data().shown(text)));
         Ok(self.done(health))
     }
@@ -173,6 +179,7 @@ impl Instance {
         let _running = made_of.engines.enter();
         let answer = bounded(
             deadline,
+            &self.turn,
             guest.call_handle(&mut self.store, handler, lower(&event), told),
         )
         .await;
@@ -192,7 +199,12 @@ impl Instance {
         let guest = guest.clone();
         let made_of = self.arm(Phase::Accepts, Some(event.clone()), deadline)?;
         let _running = made_of.engines.enter();
-        let answer = bounded(deadline, guest.call_accepts(&mut self.store, bindings::lower(event))).await;
+        let answer = bounded(
+            deadline,
+            &self.turn,
+            guest.call_accepts(&mut self.store, bindings::lower(event)),
+        )
+        .await;
         let accepted = settle(&mut self.store, answer)?;
         Ok(self.done(accepted))
     }
@@ -206,7 +218,10 @@ impl Instance {
         }
         let writes = std::mem::take(&mut state.call.writes);
         let made_of = state.blueprint.clone();
-        let answer = bounded(deadline, async { Ok(made_of.key_value.commit(writes).await) }).await;
+        let answer = bounded(deadline, &self.turn, async {
+            Ok(made_of.key_value.commit(writes).await)
+        })
+        .await;
         let committed = settle(&mut self.store, answer)?;
         committed.map_err(|error| Failed {
             fault: keyvalue::not_committed(&made_of.name, &error),
@@ -265,7 +280,7 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
         call.writes = WriteBuffer::default();
     }
     call.phase = phase;
-    call.deadline = deadline;
+    (call.deadline, call.ticks) = (deadline, 0);
     (call.event, call.cause) = (event, None);
     call.outbox = Outbox::default();
     Ok(())
@@ -281,8 +296,14 @@ enum Answer<T> {
 }
 
 /// Runs a call to its end or its deadline. S9: a panic in a host function is an end like others, whatever the call is for.
-async fn bounded<T>(deadline: Instant, call: impl Future<Output = wasmtime::Result<T>>) -> Answer<T> {
-    match timeout_at(deadline, AssertUnwindSafe(call).catch_unwind()).await {
+async fn bounded<T>(deadline: Instant, turn: &Turn, call: impl Future<Output = wasmtime::Result<T>>) -> Answer<T> {
+    let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
+    let call = poll_fn(|context| {
+        let polled = call.as_mut().poll(context);
+        turn.release();
+        polled
+    });
+    match timeout_at(deadline, call).await {
         Ok(Ok(returned)) => Answer::Returned(returned),
         Ok(Err(panic)) => Answer::HostPanic(panic_message(&*panic)),
         Err(_) => Answer::Late,

@@ -32,6 +32,7 @@ pub(crate) mod log;
 mod needs;
 pub(crate) mod pool;
 mod state;
+mod turn;
 mod wasi;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::files::FilesView;
 use crate::sandbox::limiter::{Denied, Limiter};
 use crate::sandbox::log::GuestStream;
+use crate::sandbox::turn::Turn;
 
 /// What a guest is being called for; decides what it may do meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,7 @@ pub(crate) struct HostState {
     pub(super) call: Call,
     /// What this very instance has subscribed, to tell a repetition from another instance's.
     pub(super) subscribed: Vec<(Pattern, usize)>,
+    pub(super) turn: Turn,
     wasi: WasiCtx,
     pub(super) table: ResourceTable,
     stderr: GuestStream,
@@ -81,6 +83,8 @@ pub(crate) struct HostState {
 pub(super) struct Call {
     pub(super) phase: Phase,
     pub(super) deadline: Instant,
+    /// At how many ticks it was still computing.
+    pub(super) ticks: u32,
     pub(super) event: Option<Event>,
     /// What the call is made for, if not for `event`: a fresh instance's `start` comes of the event that needs the
     /// instance, and what it publishes is one hop further.
@@ -98,6 +102,7 @@ impl HostState {
         let call = Call {
             phase: Phase::Instantiate,
             deadline,
+            ticks: 0,
             event: None,
             cause: None,
             outbox: Outbox::default(),
@@ -106,6 +111,7 @@ impl HostState {
         Self {
             #[cfg(feature = "wasi-http")]
             http: super::http::HttpState::new(&blueprint),
+            turn: blueprint.engines.turn(),
             blueprint,
             limiter,
             call,
