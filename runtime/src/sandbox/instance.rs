@@ -19,6 +19,7 @@ use crate::plugin::PluginInfo;
 use crate::sandbox::bindings::{self, cut, filter, handler, lift_failure, lift_info, lower, plugin, types};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::Exports;
+use crate::sandbox::deadline::Deadline;
 use crate::sandbox::fault::{classify, late, other_types};
 use crate::sandbox::keyvalue;
 use crate::sandbox::state::{HostState, Phase};
@@ -66,7 +67,7 @@ impl From<Fault> for Failed {
 
 impl Instance {
     /// Makes one, its core start functions run under the deadline like any call.
-    pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Instant) -> Result<Self, Failed> {
+    pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Deadline) -> Result<Self, Failed> {
         let engines = blueprint.engines.clone();
         let permit = engines
             .admit_instance()
@@ -95,7 +96,7 @@ impl Instance {
         })
     }
 
-    pub(super) async fn describe(mut self, deadline: Instant) -> Result<PluginInfo, Failed> {
+    pub(super) async fn describe(mut self, deadline: Deadline) -> Result<PluginInfo, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Describe, None, deadline)?;
         let _running = made_of.engines.enter();
@@ -107,7 +108,7 @@ impl Instance {
     ///
     /// `cause` is the event that a fresh instance is made for, if it is: what `start` publishes comes of it, or a plugin
     /// that publishes in `start` what it handles would go on for ever.
-    pub(super) async fn start(mut self, deadline: Instant, cause: Option<&Event>) -> Result<Done<()>, Failed> {
+    pub(super) async fn start(mut self, deadline: Deadline, cause: Option<&Event>) -> Result<Done<()>, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Start, None, deadline)?;
         self.store.data_mut().call.cause = cause.cloned();
@@ -129,7 +130,7 @@ impl Instance {
         }
     }
 
-    pub(super) async fn stop(mut self, deadline: Instant) -> Result<Done<()>, Failed> {
+    pub(super) async fn stop(mut self, deadline: Deadline) -> Result<Done<()>, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Stop, None, deadline)?;
         let _running = made_of.engines.enter();
@@ -140,7 +141,7 @@ impl Instance {
     }
 
     /// Asks the guest for its health.
-    pub(super) async fn health(mut self, deadline: Instant) -> Result<Done<Result<(), String>>, Failed> {
+    pub(super) async fn health(mut self, deadline: Deadline) -> Result<Done<Result<(), String>>, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Health, None, deadline)?;
         let _running = made_of.engines.enter();
@@ -150,7 +151,12 @@ impl Instance {
     }
 
     /// Gives the guest one event; the value is its own verdict.
-    pub(super) async fn handle(mut self, handler: u32, delivery: Delivery) -> Result<Done<Result<(), Fault>>, Failed> {
+    pub(super) async fn handle(
+        mut self,
+        handler: u32,
+        delivery: Delivery,
+        deadline: Deadline,
+    ) -> Result<Done<Result<(), Fault>>, Failed> {
         let Work::Handler(guest) = &self.work else {
             return Err(self.not_made_for("handle"));
         };
@@ -158,12 +164,11 @@ impl Instance {
         let Delivery {
             event,
             attempt,
-            deadline,
             replayed,
             ..
         } = delivery;
         let made_of = self.arm(Phase::Handle, Some(event.clone()), deadline)?;
-        let time_left = deadline.saturating_duration_since(Instant::now()).as_millis();
+        let time_left = deadline.at.saturating_duration_since(Instant::now()).as_millis();
         let time_left_ms = u32::try_from(time_left).unwrap_or(u32::MAX);
         let told = types::Delivery {
             attempt,
@@ -185,7 +190,7 @@ impl Instance {
     }
 
     /// Asks a filter about one event.
-    pub(super) async fn accepts(mut self, event: &Event, deadline: Instant) -> Result<Done<bool>, Failed> {
+    pub(super) async fn accepts(mut self, event: &Event, deadline: Deadline) -> Result<Done<bool>, Failed> {
         let Work::Filter(guest) = &self.work else {
             return Err(self.not_made_for("accepts"));
         };
@@ -199,7 +204,7 @@ impl Instance {
 
     /// S12: makes what the call wrote to its key-value store everybody's, before the instance takes another call. If that
     /// fails the call has failed, and the instance, which thinks otherwise, is gone.
-    async fn commit(&mut self, deadline: Instant) -> Result<(), Failed> {
+    async fn commit(&mut self, deadline: Deadline) -> Result<(), Failed> {
         let state = self.store.data_mut();
         if state.call.writes.is_empty() {
             return Ok(());
@@ -221,7 +226,7 @@ impl Instance {
     }
 
     /// Sets deadline and fuel anew (S2) and clears what the last call left.
-    fn arm(&mut self, phase: Phase, event: Option<Event>, deadline: Instant) -> Result<Arc<Blueprint>, Failed> {
+    fn arm(&mut self, phase: Phase, event: Option<Event>, deadline: Deadline) -> Result<Arc<Blueprint>, Failed> {
         arm(&mut self.store, phase, event, deadline)?;
         Ok(self.store.data().blueprint.clone())
     }
@@ -250,7 +255,7 @@ impl Instance {
     }
 }
 
-fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadline: Instant) -> Result<(), Failed> {
+fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadline: Deadline) -> Result<(), Failed> {
     // Not the next tick, which may come at once: a call that is over within a tick is not to give way to others.
     store.set_epoch_deadline(2);
     if let Some(fuel) = store.data().limits().fuel {
@@ -281,8 +286,8 @@ enum Answer<T> {
 }
 
 /// Runs a call to its end or its deadline. S9: a panic in a host function is an end like others, whatever the call is for.
-async fn bounded<T>(deadline: Instant, call: impl Future<Output = wasmtime::Result<T>>) -> Answer<T> {
-    match timeout_at(deadline, AssertUnwindSafe(call).catch_unwind()).await {
+async fn bounded<T>(deadline: Deadline, call: impl Future<Output = wasmtime::Result<T>>) -> Answer<T> {
+    match timeout_at(deadline.at, AssertUnwindSafe(call).catch_unwind()).await {
         Ok(Ok(returned)) => Answer::Returned(returned),
         Ok(Err(panic)) => Answer::HostPanic(panic_message(&*panic)),
         Err(_) => Answer::Late,
