@@ -27,10 +27,33 @@ pub struct Delivery {
     pub attempt: u32,
     /// When the attempt has to be over, the wait for a free instance included.
     pub deadline: Instant,
+    /// Whose deadline that is.
+    pub deadline_of: DeadlineOf,
     /// Whether the event is sent again from the dead letters.
     pub replayed: bool,
     /// Who put the event on the bus of this runtime.
     pub origin: Origin,
+}
+
+/// Whose deadline an attempt has: the earlier one of two counts, and of two at the same time the handler's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadlineOf {
+    /// The handler's own: what a plugin's limits, config or `describe` say, or [`SubscribeOptions`](crate::SubscribeOptions).
+    Handler,
+    /// The publisher's, who would wait no longer: [`Runtime::publish_within`](crate::Runtime::publish_within). What it ends
+    /// is held against no plugin.
+    Publisher,
+}
+
+impl DeadlineOf {
+    /// After the name of a handler that missed it.
+    pub(crate) fn shown(self) -> &'static str {
+        match self {
+            Self::Handler => "its deadline",
+            Self::Publisher => "the publisher's deadline",
+        }
+    }
 }
 
 /// Who put an event on the bus.
@@ -108,6 +131,7 @@ pub struct Fault {
     backtrace: Option<Arc<str>>,
     retry_after: Option<Duration>,
     limit: Option<LimitKind>,
+    deadline_of: Option<DeadlineOf>,
 }
 
 impl Fault {
@@ -119,7 +143,14 @@ impl Fault {
             backtrace: None,
             retry_after: None,
             limit: None,
+            deadline_of: None,
         }
+    }
+
+    /// What a deadline did not let begin or come to its end.
+    pub(crate) fn with_deadline_of(mut self, of: Option<DeadlineOf>) -> Self {
+        self.deadline_of = of;
+        self
     }
 
     pub(crate) fn with_limit(mut self, limit: Option<LimitKind>) -> Self {
@@ -152,9 +183,21 @@ impl Fault {
         self.backtrace.as_deref()
     }
 
-    /// Which of its limits the guest ran into, if it was one; [`LimitKind::key`] is the key that sets it.
+    /// Which of its limits the guest ran into, if it was one; [`LimitKind::key`] is the key that sets it. None where the
+    /// publisher would wait no longer.
     pub fn limit(&self) -> Option<LimitKind> {
         self.limit
+    }
+
+    /// Whose deadline it was, where the runtime ended the attempt, or the wait for its turn, because that had passed.
+    pub fn deadline_of(&self) -> Option<DeadlineOf> {
+        self.deadline_of
+    }
+
+    /// Whether the guest is to blame for it: its [class](Class::is_guest_fault) says so, and it was not ended by a
+    /// publisher who would wait no longer.
+    pub fn is_guest_fault(&self) -> bool {
+        self.class.is_guest_fault() && self.deadline_of != Some(DeadlineOf::Publisher)
     }
 
     /// The delay that a handler asked for before the next attempt.
@@ -358,20 +401,18 @@ where
     }
 
     async fn attempt(&self, context: Context) -> Result<(), Fault> {
-        let deadline = context.deadline;
+        let (deadline, of) = (context.deadline, context.deadline_of);
+        let late = |class, what| {
+            let message = format!("{} {what} {}", self.name, of.shown());
+            Fault::new(class, message).with_deadline_of(Some(of))
+        };
         let permit = timeout_at(deadline, self.permits.acquire()).await;
         let Ok(Ok(_permit)) = permit else {
-            return Err(Fault::new(
-                Class::Overloaded,
-                format!("{} was busy until the deadline", self.name),
-            ));
+            return Err(late(Class::Overloaded, "was busy until"));
         };
         match timeout_at(deadline, (self.call)(context)).await {
             Ok(result) => result.map_err(Fault::from),
-            Err(_) => Err(Fault::new(
-                Class::Timeout,
-                format!("{} did not end by its deadline", self.name),
-            )),
+            Err(_) => Err(late(Class::Timeout, "did not end by")),
         }
     }
 }

@@ -67,7 +67,9 @@ pub use delivery::{
 };
 pub use draft::{Draft, DraftError};
 pub use event::*;
-pub use handler::{BoxFuture, Completion, Context, Delivery, Failure, Fault, Handler, Origin, PublishRefused};
+pub use handler::{
+    BoxFuture, Completion, Context, DeadlineOf, Delivery, Failure, Fault, Handler, Origin, PublishRefused,
+};
 pub use key_value::{
     KeyPage, KeyPageLimits, KeyValueCaps, KeyValueError, KeyValueStore, KeyValueUsage, KeyValueWrite,
     MemoryKeyValueStore,

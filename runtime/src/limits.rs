@@ -132,6 +132,10 @@ impl Limits {
 pub enum LimitKind {
     /// The wall time of one call.
     Timeout,
+    /// The wall time of one event, where the handler itself or its part of the config gives it less than the plugin has.
+    HandlerTimeout,
+    /// The wall time of a filter's verdict.
+    FilterTimeout,
     /// The fuel of one call.
     Fuel,
     /// All memory of an instance.
@@ -183,6 +187,8 @@ impl LimitKind {
     pub fn key(self) -> &'static str {
         match self {
             LimitKind::Timeout => "plugin.limits.timeout",
+            LimitKind::HandlerTimeout => "plugin.handler.NAME.timeout",
+            LimitKind::FilterTimeout => "filter.timeout",
             LimitKind::Fuel => "plugin.limits.fuel",
             LimitKind::Memory => "plugin.limits.memory",
             LimitKind::TableElements => "plugin.limits.table-elements",

@@ -18,7 +18,8 @@ pub enum Class {
     Retry,
     /// The handler says that this event never will: a verdict on the event, not a fault of the handler.
     Rejected,
-    /// The handler's deadline passed; a guest was stopped and its instance thrown away.
+    /// The deadline passed, the handler's own or, if that was earlier, the publisher's ([`Fault::deadline_of`] says which); a
+    /// guest was stopped and its instance thrown away.
     Timeout,
     /// The guest trapped: a panic, `unreachable`, an access out of bounds, an `exit`.
     Trap,
@@ -81,7 +82,8 @@ impl Class {
 
     /// Whether the guest is to blame for it: what a plugin is [quarantined](crate::QuarantinePolicy) for when it comes too
     /// often. Verdicts on events, asking for a retry, having no room, being away and being cancelled are no faults of a
-    /// guest's, nor is a panic of the host.
+    /// guest's, nor is a panic of the host. Of a timeout the class alone does not tell whose deadline it was:
+    /// [`Fault::is_guest_fault`] does.
     pub fn is_guest_fault(self) -> bool {
         match self {
             Class::Timeout

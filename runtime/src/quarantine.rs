@@ -11,7 +11,10 @@ use crate::handler::Fault;
 /// How many faults a plugin may have within which time. With one more it is quarantined: it gets no event, and its instances
 /// are thrown away, until it is started again.
 ///
-/// Only what the guest is to blame for [counts](crate::Class::is_guest_fault).
+/// Only what the guest is to blame for [counts](crate::Fault::is_guest_fault). A call that was stopped because its publisher
+/// would wait no longer ([`publish_within`](crate::Runtime::publish_within)) never does, however often that happens, or
+/// publishers in a hurry could take a plugin from everyone else: only a call that has had all the time which the plugin's
+/// limits, its handler or `filter.timeout` give it has hung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuarantinePolicy {
     /// How many faults are borne; 5. The one after them is one too many.

@@ -16,6 +16,7 @@ use crate::clock::deadline;
 use crate::delivery::{DeadLetterId, DeadLetterStore};
 use crate::event::{Event, EventLimits, types};
 use crate::handler::{Context, Failure, Handler, Native};
+use crate::key_value::KeyValueUsage;
 use crate::outcome::{HandlerName, Receipt, Report};
 use crate::pattern::Pattern;
 use crate::plugin::{Inspection, LaunchError, LoadError, Manager, PluginConfig, PluginError, PluginSpec, PluginStatus};
@@ -25,8 +26,8 @@ use crate::sandbox::{Health, TickerHealth};
 /// A bus, a sandbox and the plugins in it. Cheap to clone; all clones are the same runtime.
 ///
 /// Build it, and use it, inside a tokio runtime with time enabled; a multi-threaded one lets plugins run beside each other.
-/// What changes a plugin's life (`launch`, `start`, `stop`, `unload`, `reconfigure`) comes to its end even when the caller
-/// drops the future.
+/// What changes a plugin's life (`launch`, `start`, `stop`, `unload`, `reconfigure`, `purge_key_value`) comes to its end even
+/// when the caller drops the future.
 /// When the last clone is dropped nothing more is delivered; [`shutdown`](Self::shutdown) ends it in order.
 #[derive(Clone)]
 pub struct Runtime {
@@ -122,12 +123,19 @@ impl Runtime {
         self.inner.bus.publish(event, None).await
     }
 
-    /// [`publish`](Self::publish), with an end to every attempt that is still going on after `limit`.
+    /// [`publish`](Self::publish), with an end to every attempt that is still going on after `limit`. The earlier deadline
+    /// counts, this one or the handler's own; of two at the same time the handler's.
+    ///
+    /// An attempt that this deadline ends is a `timeout` ([`DeadlineOf::Publisher`](crate::DeadlineOf)); a guest loses its
+    /// instance by it like by any other. But it is never held against the plugin: that its publishers are in a hurry does not
+    /// [quarantine](crate::QuarantinePolicy) it, nor delay its next start. So a plugin that hangs, and is only ever given
+    /// events by this method with less time than it may take, is stopped at each of them and never quarantined. Let it have
+    /// less time ([`Limits::timeout`](crate::Limits::timeout)) if that is what you want.
     ///
     /// # Errors
     /// As `publish`.
     pub async fn publish_within(&self, event: Event, limit: Duration) -> Result<Report, PublishError> {
-        self.inner.bus.publish(event, Some(deadline(limit))).await
+        self.inner.bus.publish(event, Some(limit)).await
     }
 
     /// Puts an event into the queue of every handler subscribed to its type, and waits for no handler. Where a queue is
@@ -308,6 +316,19 @@ impl Runtime {
     pub async fn reconfigure(&self, plugin: &str, config: PluginConfig) -> Result<Vec<String>, PluginError> {
         let (manager, plugin) = (self.inner.manager.clone(), plugin.to_owned());
         carry_through(async move { manager.reconfigure(&plugin, config).await }).await
+    }
+
+    /// Throws away all that a plugin has in its key-value store, and says how much that was: also for one that is not loaded
+    /// any more, whose data the next plugin of that name would find. Dead letters, files and what other plugins have stay.
+    ///
+    /// A plugin that is loaded has to be stopped for it, or quarantined: one that runs may remember what it had, and write it
+    /// again. It is not started before the purge is over; one that is not loaded should not be loaded meanwhile.
+    ///
+    /// # Errors
+    /// When it is started, or the store fails; all is as it was then.
+    pub async fn purge_key_value(&self, plugin: &str) -> Result<KeyValueUsage, PluginError> {
+        let (manager, plugin) = (self.inner.manager.clone(), plugin.to_owned());
+        carry_through(async move { manager.purge_key_value(&plugin).await }).await
     }
 
     /// What is known of a plugin.

@@ -261,10 +261,12 @@ impl Bus {
     /// One attempt at a queued event, and what follows from how it ended.
     async fn work(self: &Arc<Self>, endpoint: &Arc<Endpoint>, mut entry: Entry) {
         let started = Instant::now();
+        let (deadline, deadline_of) = endpoint.deadline(started, None);
         let delivery = Delivery {
             event: entry.event.clone(),
             attempt: entry.attempts + 1,
-            deadline: endpoint.deadline(started, None),
+            deadline,
+            deadline_of,
             replayed: entry.replayed,
             origin: entry.origin,
         };

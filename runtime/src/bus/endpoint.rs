@@ -12,7 +12,7 @@ use crate::bus::queue::Queue;
 use crate::clock::after;
 use crate::delivery::{QueuePolicy, RetryPolicy};
 use crate::event::Event;
-use crate::handler::{Completion, Delivery, Fault, Handler, panic_message};
+use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, panic_message};
 use crate::outcome::{Class, HandlerName, Outcome};
 
 /// Tells endpoints apart; a name that is used again gets a new id.
@@ -140,10 +140,13 @@ impl Endpoint {
         self.handler.unavailable()
     }
 
-    /// The deadline of an attempt that starts now.
-    pub(crate) fn deadline(&self, started: Instant, publisher: Option<Instant>) -> Instant {
+    /// The deadline of an attempt that started then, for a publisher who waits so long, and whose of the two it is.
+    pub(crate) fn deadline(&self, started: Instant, publisher: Option<Duration>) -> (Instant, DeadlineOf) {
         let own = after(started, self.timeout);
-        publisher.map_or(own, |publisher| own.min(publisher))
+        match publisher.map(|limit| after(started, limit)) {
+            Some(publisher) if publisher < own => (publisher, DeadlineOf::Publisher),
+            _ => (own, DeadlineOf::Handler),
+        }
     }
 
     /// One attempt: calls the handler on the caller's task and counts how it ended.
@@ -197,9 +200,9 @@ impl Endpoint {
     }
 
     /// The outcome where the deadline had passed before the handler could be called: it is not, and pays nothing.
-    pub(crate) fn not_called(&self, started: Instant) -> Outcome {
-        let message = format!("the deadline had passed before {} could be called", self.name);
-        let fault = Some(Fault::new(Class::Overloaded, message));
+    pub(crate) fn not_called(&self, started: Instant, of: DeadlineOf) -> Outcome {
+        let message = format!("{} was not called: {} had passed", self.name, of.shown());
+        let fault = Some(Fault::new(Class::Overloaded, message).with_deadline_of(Some(of)));
         self.counts.add(Class::Overloaded);
         let (handler, duration) = (self.name.clone(), started.elapsed());
         Outcome {

@@ -15,6 +15,7 @@ mod trie;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle as TokioHandle;
@@ -47,7 +48,7 @@ pub struct SubscriptionId(pub(crate) u64);
 pub(crate) struct BusConfig {
     pub(crate) limits: Arc<OutboxLimits>,
     pub(crate) max_hops: u32,
-    pub(crate) publish_timeout: std::time::Duration,
+    pub(crate) publish_timeout: Duration,
     pub(crate) dead_letters: Arc<dyn DeadLetterStore>,
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct Bus {
     registry: Mutex<Registry>,
     limits: Arc<OutboxLimits>,
     max_hops: u32,
-    publish_timeout: std::time::Duration,
+    publish_timeout: Duration,
     dead_letters: Arc<dyn DeadLetterStore>,
     inflight: Inflight,
     counters: Counters,
@@ -206,11 +207,11 @@ impl Bus {
         Ok(())
     }
 
-    /// B3: one attempt at each matched handler, on the caller's task.
+    /// B3: one attempt at each matched handler, on the caller's task, for a caller who waits so long for it.
     pub(crate) async fn publish(
         self: &Arc<Self>,
         event: Event,
-        deadline: Option<Instant>,
+        limit: Option<Duration>,
     ) -> Result<Report, PublishError> {
         let started = Instant::now();
         self.admit(&event)?;
@@ -230,15 +231,16 @@ impl Bus {
         let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
         let attempt = async |endpoint: &Arc<Endpoint>| {
-            let end = endpoint.deadline(started, deadline);
+            let (end, of) = endpoint.deadline(started, limit);
             if end <= now {
-                return endpoint.not_called(started);
+                return endpoint.not_called(started, of);
             }
             let (event, origin) = (event.clone(), Origin::Publisher);
             let delivery = Delivery {
                 event,
                 attempt: 1,
                 deadline: end,
+                deadline_of: of,
                 replayed: false,
                 origin,
             };

@@ -84,6 +84,13 @@ impl State {
             .get(plugin)
             .map_or_else(KeyValueUsage::default, Pairs::usage)
     }
+
+    fn purge(&mut self, plugin: &str) -> KeyValueUsage {
+        let purged = self.usage(plugin);
+        self.plugins.remove(plugin);
+        self.bytes = self.bytes.saturating_sub(purged.bytes);
+        purged
+    }
 }
 
 impl Pairs {
@@ -166,5 +173,9 @@ impl KeyValueStore for MemoryKeyValueStore {
     ) -> BoxFuture<'a, Result<(), KeyValueError>> {
         // Not before it is polled: a future that nobody polls has no effect.
         Box::pin(async move { self.commit_now(plugin, writes, caps) })
+    }
+
+    fn purge<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<KeyValueUsage, KeyValueError>> {
+        Box::pin(async move { Ok(self.state().purge(plugin)) })
     }
 }

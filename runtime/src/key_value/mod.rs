@@ -21,11 +21,12 @@ pub(crate) use space::{AccessError, Space};
 /// Keeps key-value pairs for plugins, apart by the plugin's name.
 ///
 /// What a plugin has written stays while the store lives: over its stop, start and reload, over a change of its config, and
-/// over an unload, for the next plugin of that name.
+/// over an unload, for the next plugin of that name. Only [`Runtime::purge_key_value`](crate::Runtime::purge_key_value) throws
+/// it away.
 ///
 /// The methods are asynchronous because a store on disk waits, for one writer and its fsync: a guest's host call may wait,
 /// by the deadline of its call, but must not hold up the thread that others run on. An implementation in memory answers at
-/// once. A future may be dropped at any await, and then has no effect or, of a commit, all of it.
+/// once. A future may be dropped at any await, and then has no effect or, of a commit and a purge, all of it.
 pub trait KeyValueStore: Send + Sync + 'static {
     /// The value of a key.
     fn get<'a>(&'a self, plugin: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, KeyValueError>>;
@@ -52,6 +53,10 @@ pub trait KeyValueStore: Send + Sync + 'static {
         writes: Vec<KeyValueWrite>,
         caps: KeyValueCaps,
     ) -> BoxFuture<'a, Result<(), KeyValueError>>;
+
+    /// Throws away all that the plugin has in it, or on an error none of it, and says how much that was. Nobody asks for
+    /// it while instances of the plugin may write.
+    fn purge<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<KeyValueUsage, KeyValueError>>;
 }
 
 /// One write.

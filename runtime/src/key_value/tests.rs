@@ -19,6 +19,8 @@ enum Step {
     List(Option<String>),
     /// The call ends, well or not.
     End(bool),
+    /// The call ends, and all is thrown away.
+    Purge,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -28,6 +30,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => key().prop_map(Step::Delete),
         2 => proptest::option::of(key()).prop_map(Step::List),
         2 => any::<bool>().prop_map(Step::End),
+        1 => Just(Step::Purge),
     ];
     proptest::collection::vec(step, 0..80)
 }
@@ -99,6 +102,11 @@ proptest! {
                 Step::End(false) => {
                     own = WriteBuffer::default();
                     seen.clone_from(&kept);
+                }
+                Step::Purge => {
+                    own = WriteBuffer::default();
+                    prop_assert_eq!(now(store.purge("plugin")).unwrap(), usage(&kept));
+                    (kept, seen) = (Map::new(), Map::new());
                 }
             }
             prop_assert_eq!(now(store.usage("plugin")).unwrap(), usage(&kept));

@@ -1,6 +1,7 @@
 //! Why a plugin can't be loaded, started or stopped.
 
 use crate::handler::Fault;
+use crate::key_value::KeyValueError;
 use crate::sandbox::{ComponentError, EngineError};
 
 /// Why a plugin was not loaded. Nothing changed; other plugins keep running.
@@ -114,7 +115,7 @@ pub enum PluginError {
         plugin: String,
         /// Where it is.
         state: super::PluginState,
-        /// What was tried: `started`, `stopped`, `reconfigured`.
+        /// What was tried: `started`, `stopped`, or `purged: stop it first`.
         attempted: &'static str,
     },
     /// Its `start` failed; it is in state error, nothing of it runs, and its subscriptions are gone.
@@ -124,6 +125,14 @@ pub enum PluginError {
         plugin: String,
         /// How it failed.
         fault: Fault,
+    },
+    /// Its key-value store failed.
+    #[error("{plugin}: {source}")]
+    KeyValue {
+        /// The plugin.
+        plugin: String,
+        /// How.
+        source: KeyValueError,
     },
     /// Its new config can't be.
     #[error("{plugin}: {why}")]

@@ -1,6 +1,7 @@
 //! A plugin's handler and a plugin's filter, as the bus knows them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
@@ -10,6 +11,7 @@ use crate::event::Event;
 use crate::handler::{BoxFuture, Completion, Delivery, Fault, Handler};
 use crate::outcome::Class;
 use crate::quarantine::Quarantined;
+use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::pool::Pool;
 
 /// What the handlers of a plugin share: the instances that serve now, if any.
@@ -115,16 +117,19 @@ pub(crate) struct PluginHandler {
     pub(crate) serving: Arc<Serving>,
     /// Its place in `describe`.
     pub(crate) index: u32,
+    /// Where the time that it may take comes from.
+    pub(crate) timeout: SetBy,
 }
 
 impl Handler for PluginHandler {
     fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion> {
         Box::pin(async move {
+            let deadline = Deadline::of_delivery(&delivery, self.timeout);
             loop {
                 let Some(pool) = self.serving.pool() else {
                     return Completion::failed(self.serving.unavailable());
                 };
-                let completion = pool.handle(self.index, delivery.clone()).await;
+                let completion = pool.handle(self.index, delivery.clone(), deadline).await;
                 if !self.serving.passed_on(&pool, &completion.result) {
                     return completion;
                 }
@@ -148,11 +153,14 @@ impl Handler for PluginHandler {
 /// A filter plugin.
 pub(crate) struct PluginFilter {
     pub(crate) serving: Arc<Serving>,
+    /// How long a verdict may take in the chain.
+    pub(crate) timeout: Duration,
 }
 
 impl Filter for PluginFilter {
     fn accepts<'a>(&'a self, event: &'a Event, deadline: Instant) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
+            let deadline = Deadline::new(deadline, SetBy::Filter(self.timeout));
             loop {
                 let Some(pool) = self.serving.pool() else {
                     return Err(self.serving.unavailable());

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::bus::Bus;
 use crate::event::types;
 use crate::handler::Fault;
+use crate::key_value::KeyValueUsage;
 use crate::plugin::dependencies::{check_reachable, start_order};
 use crate::plugin::error::LaunchFailure;
 use crate::plugin::one::Plugin;
@@ -321,6 +322,26 @@ impl Manager {
         let data = json!({ "plugin": name, "keys": changed });
         self.bus.publish_host(types::CONFIG_CHANGED, &data, Some(name)).await;
         Ok(changed)
+    }
+
+    /// Throws away what a plugin has in its key-value store. The name need not be one of a plugin that is loaded.
+    pub(crate) async fn purge_key_value(&self, name: &str) -> Result<KeyValueUsage, PluginError> {
+        let plugin = self.get(name).ok();
+        let _changing = match &plugin {
+            // Calls of a quarantined plugin that still run have ended then, too.
+            Some(plugin) => Some(plugin.change(None).await),
+            None => None,
+        };
+        // Asked anew: another of this name may have come meanwhile.
+        let state = self.get(name).ok().map(|plugin| plugin.state());
+        if let Some(state @ (PluginState::Initialized | PluginState::Started)) = state {
+            return Err(wrong_state(name, state, "purged: stop it first"));
+        }
+        let purged = self.shared.key_value.purge(name).await;
+        purged.map_err(|source| PluginError::KeyValue {
+            plugin: name.to_owned(),
+            source,
+        })
     }
 
     pub(crate) async fn health(&self, name: &str) -> Result<Health, PluginError> {

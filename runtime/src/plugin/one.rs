@@ -17,6 +17,7 @@ use crate::plugin::{PluginConfig, PluginState, PluginStatus};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::config_store::ConfigStore;
+use crate::sandbox::deadline::SetBy;
 use crate::sandbox::files::Files;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::log::GuestLog;
@@ -281,12 +282,12 @@ impl Plugin {
             if self.lock().filter.is_some() {
                 return Ok(());
             }
+            let options = self.prepared.spec.filter;
             let filter = Arc::new(PluginFilter {
                 serving: self.serving.clone(),
+                timeout: options.timeout,
             });
-            let id = self
-                .bus
-                .add_filter(self.name().clone(), filter, self.prepared.spec.filter);
+            let id = self.bus.add_filter(self.name().clone(), filter, options);
             self.lock().filter = Some(id);
             return Ok(());
         }
@@ -348,6 +349,7 @@ fn handlers(prepared: &Prepared, serving: &Arc<Serving>) -> Vec<(HandlerName, Ar
         let handler: Arc<dyn Handler> = Arc::new(PluginHandler {
             serving: serving.clone(),
             index,
+            timeout: SetBy::handler(options.timeout, limits),
         });
         (shown, handler, options)
     });

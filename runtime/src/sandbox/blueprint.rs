@@ -15,6 +15,7 @@ use crate::plugin::grants::{FsMode, Grants};
 use crate::sandbox::clocks::give_clocks;
 use crate::sandbox::component::Exports;
 use crate::sandbox::config_store::ConfigStore;
+use crate::sandbox::deadline::Deadline;
 use crate::sandbox::engine::Engines;
 use crate::sandbox::files::Files;
 use crate::sandbox::host::GuestSubscriptions;
@@ -59,7 +60,7 @@ pub(crate) struct Blueprint {
 
 impl Blueprint {
     /// A store with all limits set, for one instance.
-    pub(super) fn store(self: &Arc<Self>, deadline: Instant) -> Result<Store<HostState>, Fault> {
+    pub(super) fn store(self: &Arc<Self>, deadline: Deadline) -> Result<Store<HostState>, Fault> {
         let stderr = GuestStream::stderr(self.log.clone());
         let wasi = self.wasi(&stderr)?;
         let state = HostState::new(self.clone(), wasi, stderr, deadline);
@@ -70,7 +71,7 @@ impl Blueprint {
         store.epoch_deadline_callback(|mut context| {
             // Ends a call that is over its time; lets everyone else on this thread have a turn otherwise.
             let state = context.data_mut();
-            if Instant::now() >= state.call.deadline {
+            if Instant::now() >= state.call.deadline.at {
                 return Ok(wasmtime::UpdateDeadline::Interrupt);
             }
             state.call.ticks = state.call.ticks.saturating_add(1);

@@ -3,7 +3,7 @@
 use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::handler::Fault;
+use crate::handler::{DeadlineOf, Fault};
 use crate::limits::LimitKind;
 use crate::outcome::Class;
 use crate::sandbox::bindings::cut;
@@ -14,7 +14,8 @@ use crate::sandbox::state::HostState;
 
 /// What an error of a guest's call was, in words for the operator.
 pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
-    let Found { class, what, limit } = find(error, state);
+    let found = find(error, state);
+    let (class, what) = (found.class, &found.what);
     let name = state.plugin();
     let said = panic_of(&state.stderr_tail());
     let message = match said {
@@ -22,15 +23,13 @@ pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
         Some(panic) => format!("{name} {what} ({panic})"),
         None => format!("{name} {what}"),
     };
-    Fault::new(class, cut(state.shown(message)))
-        .with_limit(limit)
-        .with_backtrace(backtrace(error))
+    found.fault(cut(state.shown(message))).with_backtrace(backtrace(error))
 }
 
 /// The deadline passed while the guest waited in the host.
 pub(super) fn late(state: &HostState) -> Fault {
-    let Found { class, what, limit } = Found::hit(Hit::Timeout, state);
-    Fault::new(class, format!("{} {what}", state.plugin())).with_limit(limit)
+    let found = Found::hit(Hit::Timeout(state.call.deadline.set_by), state);
+    found.fault(format!("{} {}", state.plugin(), found.what))
 }
 
 /// H35: what an interface of ours exports has other types than the contract's. The engine finds that at the first instance.
@@ -48,12 +47,23 @@ struct Found {
     class: Class,
     what: String,
     limit: Option<LimitKind>,
+    deadline_of: Option<DeadlineOf>,
 }
 
 impl Found {
     fn new(class: Class, what: impl Into<String>) -> Self {
-        let (what, limit) = (what.into(), None);
-        Self { class, what, limit }
+        Self {
+            class,
+            what: what.into(),
+            limit: None,
+            deadline_of: None,
+        }
+    }
+
+    fn fault(&self, message: String) -> Fault {
+        Fault::new(self.class, message)
+            .with_limit(self.limit)
+            .with_deadline_of(self.deadline_of)
     }
 
     /// A limit, in its words.
@@ -66,7 +76,8 @@ impl Found {
         Self {
             class: hit.class(),
             what: hit.words(&given),
-            limit: Some(hit.limit()),
+            limit: hit.limit(),
+            deadline_of: hit.deadline_of(),
         }
     }
 }
@@ -84,7 +95,7 @@ fn find(error: &Error, state: &HostState) -> Found {
     let trap = error.downcast_ref::<Trap>();
     // A limit that has a trap of its own is what ended the call, whatever was refused before. Any other trap may come of a
     // refusal: a guest that is given no memory has nothing better to do.
-    if let Some(hit) = Hit::of(error) {
+    if let Some(hit) = Hit::of(error, state.call.deadline.set_by) {
         return Found::hit(hit, state);
     }
     if let Some(denied) = state.denied() {

@@ -2,14 +2,17 @@
 
 use wasmtime::{Error, Trap};
 
+use crate::handler::DeadlineOf;
 use crate::limits::{LimitKind, Limits, bytes_shown};
 use crate::outcome::Class;
+use crate::sandbox::deadline::SetBy;
 use crate::sandbox::limiter::Denied;
 
 /// A limit that ended a call, and how much was asked for where that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hit {
-    Timeout,
+    /// Wall time, and who allows no more.
+    Timeout(SetBy),
     Fuel,
     Memory(Option<u64>),
     TableElements(u64),
@@ -41,20 +44,22 @@ impl From<Denied> for Hit {
 
 impl Hit {
     /// The limit that an error of a call tells of by itself: by the trap's type, or where there is none by the host's words.
-    pub(super) fn of(error: &Error) -> Option<Self> {
+    /// The call's deadline was set by `deadline`.
+    pub(super) fn of(error: &Error, deadline: SetBy) -> Option<Self> {
         match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Some(Hit::Stack),
             Some(Trap::OutOfFuel) => Some(Hit::Fuel),
-            Some(Trap::Interrupt) => Some(Hit::Timeout),
+            Some(Trap::Interrupt) => Some(Hit::Timeout(deadline)),
             // A trap's text is the guest's business; only what the host says counts.
             Some(_) => None,
             None => error.chain().find_map(|cause| of_words(&cause.to_string())),
         }
     }
 
-    pub(super) fn limit(self) -> LimitKind {
-        match self {
-            Hit::Timeout => LimitKind::Timeout,
+    /// Which limit of the plugin's that is; none where others had no more time for it.
+    pub(super) fn limit(self) -> Option<LimitKind> {
+        Some(match self {
+            Hit::Timeout(deadline) => return deadline.limit(),
             Hit::Fuel => LimitKind::Fuel,
             Hit::Memory(_) => LimitKind::Memory,
             Hit::TableElements(_) => LimitKind::TableElements,
@@ -64,12 +69,20 @@ impl Hit {
             Hit::Handles => LimitKind::Handles,
             Hit::RandomBytes(_) => LimitKind::RandomBytes,
             Hit::HttpHeaders => LimitKind::HttpRequestBytes,
+        })
+    }
+
+    /// Whose deadline it was, if it was one.
+    pub(super) fn deadline_of(self) -> Option<DeadlineOf> {
+        match self {
+            Hit::Timeout(deadline) => deadline.of(),
+            _ => None,
         }
     }
 
     pub(super) fn class(self) -> Class {
         match self {
-            Hit::Timeout => Class::Timeout,
+            Hit::Timeout(_) => Class::Timeout,
             Hit::Fuel => Class::OutOfFuel,
             Hit::Memory(_) => Class::OutOfMemory,
             Hit::Stack => Class::StackOverflow,
@@ -79,26 +92,22 @@ impl Hit {
 
     /// What was asked, what the limit is, and the key that sets it; after the plugin's name.
     pub(super) fn words(self, given: &Given) -> String {
-        if self == Hit::HttpHeaders {
-            // No key sets it.
-            return self.asked(given.phase);
+        let asked = self.asked(given.phase);
+        // What headers may have no key sets.
+        match self.limit().filter(|_| self != Hit::HttpHeaders) {
+            Some(limit) => format!("{asked}; its limit is {} ({limit})", self.allowed(given)),
+            None => asked,
         }
-        format!(
-            "{}; its limit is {} ({})",
-            self.asked(given.phase),
-            self.allowed(given),
-            self.limit()
-        )
     }
 
     fn asked(self, phase: &str) -> String {
         match self {
-            Hit::Timeout => format!("did not end {phase} by its deadline and was stopped"),
+            Hit::Timeout(deadline) => format!("did not end {phase} by {} and was stopped", deadline.shown()),
             Hit::Fuel => "burnt all the fuel of one call".to_owned(),
             Hit::Memory(None) => "asked for more memory than there can be".to_owned(),
-            Hit::Memory(Some(asked)) | Hit::TableElements(asked) | Hit::Count(_, asked) => {
-                format!("asked for {}", self.limit().counted(asked))
-            }
+            Hit::Memory(Some(asked)) => format!("asked for {}", LimitKind::Memory.counted(asked)),
+            Hit::TableElements(asked) => format!("asked for {}", LimitKind::TableElements.counted(asked)),
+            Hit::Count(kind, asked) => format!("asked for {}", kind.counted(asked)),
             Hit::Stack => "used up its stack".to_owned(),
             Hit::HttpHeaders => "made a list of HTTP headers of more than 32 KiB".to_owned(),
             Hit::HostcallBytes => "passed too much in one call of the host or one answer".to_owned(),
@@ -111,7 +120,7 @@ impl Hit {
     fn allowed(self, Given { limits, wasm_stack, .. }: &Given) -> String {
         let bytes = |bytes: usize| bytes_shown(bytes as u64);
         match self {
-            Hit::Timeout => format!("{:?}", limits.timeout),
+            Hit::Timeout(deadline) => format!("{:?}", deadline.allowed(limits)),
             Hit::Fuel => format!("{} units", limits.fuel.unwrap_or_default()),
             Hit::Memory(_) => bytes(limits.memory),
             Hit::TableElements(_) => limits.table_elements.to_string(),
@@ -157,6 +166,8 @@ fn of_words(words: &str) -> Option<Hit> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const MIB: u64 = 1024 * 1024;
@@ -175,9 +186,19 @@ mod tests {
         };
         let table = [
             (
-                Hit::Timeout,
+                Hit::Timeout(SetBy::Limits),
                 Class::Timeout,
                 "did not end handle by its deadline and was stopped; its limit is 30s (plugin.limits.timeout)",
+            ),
+            (
+                Hit::Timeout(SetBy::Handler(Duration::from_secs(10))),
+                Class::Timeout,
+                "did not end handle by its deadline and was stopped; its limit is 10s (plugin.handler.NAME.timeout)",
+            ),
+            (
+                Hit::Timeout(SetBy::Filter(Duration::from_millis(100))),
+                Class::Timeout,
+                "did not end handle by its deadline and was stopped; its limit is 100ms (filter.timeout)",
             ),
             (
                 Hit::Fuel,
@@ -243,8 +264,35 @@ mod tests {
         ];
         for (hit, class, words) in table {
             assert_eq!((hit.class(), hit.words(&given)), (class, words.to_owned()));
-            assert!(words.ends_with(&format!("({})", hit.limit().key())), "{words}");
+            assert!(words.ends_with(&format!("({})", hit.limit().unwrap())), "{words}");
         }
+    }
+
+    /// B3, S1, S7: a deadline that is no limit of the plugin's is told as whose it is, and no key is named.
+    #[test]
+    fn b3_s7_deadlines_of_others_name_no_key() {
+        let limits = Limits::default();
+        let given = |phase| Given {
+            limits: &limits,
+            wasm_stack: 0,
+            phase,
+        };
+        let publisher = Hit::Timeout(SetBy::Publisher);
+        assert_eq!(
+            publisher.words(&given("handle")),
+            "did not end handle by the publisher's deadline and was stopped"
+        );
+        let shutdown = Hit::Timeout(SetBy::Shutdown);
+        assert_eq!(
+            shutdown.words(&given("stop")),
+            "did not end stop by the end of the shutdown and was stopped"
+        );
+        for hit in [publisher, shutdown] {
+            assert_eq!((hit.class(), hit.limit()), (Class::Timeout, None));
+        }
+        assert_eq!(publisher.deadline_of(), Some(DeadlineOf::Publisher));
+        assert_eq!(shutdown.deadline_of(), None);
+        assert_eq!(Hit::Fuel.deadline_of(), None);
     }
 
     /// S11: what wasmtime says where it has no type.

@@ -21,6 +21,7 @@ use crate::plugin::PluginInfo;
 use crate::sandbox::bindings::{self, cut, filter, handler, lift_failure, lift_info, lower, plugin, types};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::Exports;
+use crate::sandbox::deadline::Deadline;
 use crate::sandbox::fault::{classify, late, other_types};
 use crate::sandbox::keyvalue;
 use crate::sandbox::state::{HostState, Phase};
@@ -70,7 +71,7 @@ impl From<Fault> for Failed {
 
 impl Instance {
     /// Makes one, its core start functions run under the deadline like any call.
-    pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Instant) -> Result<Self, Failed> {
+    pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Deadline) -> Result<Self, Failed> {
         let engines = blueprint.engines.clone();
         let permit = engines
             .admit_instance()
@@ -101,7 +102,7 @@ impl Instance {
         })
     }
 
-    pub(super) async fn describe(mut self, deadline: Instant) -> Result<PluginInfo, Failed> {
+    pub(super) async fn describe(mut self, deadline: Deadline) -> Result<PluginInfo, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Describe, None, deadline)?;
         let _running = made_of.engines.enter();
@@ -113,7 +114,7 @@ impl Instance {
     ///
     /// `cause` is the event that a fresh instance is made for, if it is: what `start` publishes comes of it, or a plugin
     /// that publishes in `start` what it handles would go on for ever.
-    pub(super) async fn start(mut self, deadline: Instant, cause: Option<&Event>) -> Result<Done<()>, Failed> {
+    pub(super) async fn start(mut self, deadline: Deadline, cause: Option<&Event>) -> Result<Done<()>, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Start, None, deadline)?;
         self.store.data_mut().call.cause = cause.cloned();
@@ -135,7 +136,7 @@ impl Instance {
         }
     }
 
-    pub(super) async fn stop(mut self, deadline: Instant) -> Result<Done<()>, Failed> {
+    pub(super) async fn stop(mut self, deadline: Deadline) -> Result<Done<()>, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Stop, None, deadline)?;
         let _running = made_of.engines.enter();
@@ -146,7 +147,7 @@ impl Instance {
     }
 
     /// Asks the guest for its health.
-    pub(super) async fn health(mut self, deadline: Instant) -> Result<Done<Result<(), String>>, Failed> {
+    pub(super) async fn health(mut self, deadline: Deadline) -> Result<Done<Result<(), String>>, Failed> {
         let guest = self.plugin.clone();
         let made_of = self.arm(Phase::Health, None, deadline)?;
         let _running = made_of.engines.enter();
@@ -156,7 +157,12 @@ impl Instance {
     }
 
     /// Gives the guest one event; the value is its own verdict.
-    pub(super) async fn handle(mut self, handler: u32, delivery: Delivery) -> Result<Done<Result<(), Fault>>, Failed> {
+    pub(super) async fn handle(
+        mut self,
+        handler: u32,
+        delivery: Delivery,
+        deadline: Deadline,
+    ) -> Result<Done<Result<(), Fault>>, Failed> {
         let Work::Handler(guest) = &self.work else {
             return Err(self.not_made_for("handle"));
         };
@@ -164,12 +170,11 @@ impl Instance {
         let Delivery {
             event,
             attempt,
-            deadline,
             replayed,
             ..
         } = delivery;
         let made_of = self.arm(Phase::Handle, Some(event.clone()), deadline)?;
-        let time_left = deadline.saturating_duration_since(Instant::now()).as_millis();
+        let time_left = deadline.at.saturating_duration_since(Instant::now()).as_millis();
         let time_left_ms = u32::try_from(time_left).unwrap_or(u32::MAX);
         let told = types::Delivery {
             attempt,
@@ -192,7 +197,7 @@ impl Instance {
     }
 
     /// Asks a filter about one event.
-    pub(super) async fn accepts(mut self, event: &Event, deadline: Instant) -> Result<Done<bool>, Failed> {
+    pub(super) async fn accepts(mut self, event: &Event, deadline: Deadline) -> Result<Done<bool>, Failed> {
         let Work::Filter(guest) = &self.work else {
             return Err(self.not_made_for("accepts"));
         };
@@ -211,7 +216,7 @@ impl Instance {
 
     /// S12: makes what the call wrote to its key-value store everybody's, before the instance takes another call. If that
     /// fails the call has failed, and the instance, which thinks otherwise, is gone.
-    async fn commit(&mut self, deadline: Instant) -> Result<(), Failed> {
+    async fn commit(&mut self, deadline: Deadline) -> Result<(), Failed> {
         let state = self.store.data_mut();
         if state.call.writes.is_empty() {
             return Ok(());
@@ -236,7 +241,7 @@ impl Instance {
     }
 
     /// Sets deadline and fuel anew (S2) and clears what the last call left.
-    fn arm(&mut self, phase: Phase, event: Option<Event>, deadline: Instant) -> Result<Arc<Blueprint>, Failed> {
+    fn arm(&mut self, phase: Phase, event: Option<Event>, deadline: Deadline) -> Result<Arc<Blueprint>, Failed> {
         arm(&mut self.store, phase, event, deadline)?;
         Ok(self.store.data().blueprint.clone())
     }
@@ -265,7 +270,7 @@ impl Instance {
     }
 }
 
-fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadline: Instant) -> Result<(), Failed> {
+fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadline: Deadline) -> Result<(), Failed> {
     // Not the next tick, which may come at once: a call that is over within a tick is not to give way to others.
     store.set_epoch_deadline(2);
     if let Some(fuel) = store.data().limits().fuel {
@@ -296,14 +301,14 @@ enum Answer<T> {
 }
 
 /// Runs a call to its end or its deadline. S9: a panic in a host function is an end like others, whatever the call is for.
-async fn bounded<T>(deadline: Instant, turn: &Turn, call: impl Future<Output = wasmtime::Result<T>>) -> Answer<T> {
+async fn bounded<T>(deadline: Deadline, turn: &Turn, call: impl Future<Output = wasmtime::Result<T>>) -> Answer<T> {
     let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
     let call = poll_fn(|context| {
         let polled = call.as_mut().poll(context);
         turn.release();
         polled
     });
-    match timeout_at(deadline, call).await {
+    match timeout_at(deadline.at, call).await {
         Ok(Ok(returned)) => Answer::Returned(returned),
         Ok(Err(panic)) => Answer::HostPanic(panic_message(&*panic)),
         Err(_) => Answer::Late,

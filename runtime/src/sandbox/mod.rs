@@ -13,6 +13,7 @@ mod clocks;
 pub(crate) mod compile;
 pub(crate) mod component;
 pub(crate) mod config_store;
+pub(crate) mod deadline;
 pub(crate) mod engine;
 mod epoch;
 mod error;
@@ -49,10 +50,10 @@ pub use interface::INTERFACE_VERSION;
 pub use log::{LogLevel, LogRecord, LogSink, TracingLog};
 pub use pool::Health;
 
-use crate::clock::deadline;
 use crate::handler::Fault;
 use crate::plugin::PluginInfo;
 use blueprint::Blueprint;
+use deadline::Deadline;
 #[cfg(feature = "wasi-http")]
 pub(crate) use http::{Network, Outbound};
 use instance::Instance;
@@ -60,7 +61,7 @@ use instance::Instance;
 /// Asks a plugin who it is, in an instance of its own that is thrown away: a guest's libc would remember that it had no
 /// files.
 pub(crate) async fn describe(blueprint: Arc<Blueprint>) -> Result<PluginInfo, Fault> {
-    let deadline = deadline(blueprint.limits.timeout);
+    let deadline = Deadline::of_limits(&blueprint.limits);
     let described = async { Instance::new(&blueprint, deadline).await?.describe(deadline).await };
     described.await.map_err(|failed: instance::Failed| failed.fault)
 }

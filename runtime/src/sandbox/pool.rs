@@ -1,13 +1,11 @@
 //! The instances of a started plugin: who gets one, and what becomes of it.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use crate::clock::deadline;
 use crate::event::Event;
 use crate::handler::{Completion, Delivery, Fault};
 use crate::outcome::Class;
@@ -15,6 +13,7 @@ use crate::quarantine::{FaultCount, QuarantinePolicy, Quarantined};
 use crate::sandbox::backoff::{Backoff, TooEarly};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::PluginKind;
+use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Done, Failed, Instance};
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.
@@ -80,7 +79,7 @@ impl Pool {
         };
         let mut instances = Vec::with_capacity(count);
         for _ in 0..count {
-            let made = Instance::new(blueprint, deadline_of(blueprint)).await;
+            let made = Instance::new(blueprint, Deadline::of_limits(&blueprint.limits)).await;
             instances.push(made.map_err(|failed| failed.fault)?);
         }
         Ok(Instances(instances))
@@ -96,7 +95,7 @@ impl Pool {
         let (mut idle, mut outbox) = (Vec::new(), Vec::new());
         for instance in instances.0 {
             let done = instance
-                .start(deadline_of(&blueprint), None)
+                .start(Deadline::of_limits(&blueprint.limits), None)
                 .await
                 .map_err(|failed| failed.fault)?;
             outbox.extend(done.outbox);
@@ -118,11 +117,11 @@ impl Pool {
         Ok((Arc::new(pool), outbox))
     }
 
-    /// Gives one event to an instance, on the caller's task.
+    /// Gives one event to an instance by a deadline, on the caller's task.
     ///
     /// Cancellation safe: dropped while it waits, it costs nothing; dropped while the guest runs, it costs the instance.
-    pub(crate) async fn handle(&self, handler: u32, delivery: Delivery) -> Completion {
-        match self.try_handle(handler, delivery).await {
+    pub(crate) async fn handle(&self, handler: u32, delivery: Delivery, deadline: Deadline) -> Completion {
+        match self.try_handle(handler, delivery, deadline).await {
             Ok((verdict, outbox, fuel)) => Completion {
                 result: verdict,
                 outbox,
@@ -143,15 +142,16 @@ impl Pool {
         &self,
         handler: u32,
         delivery: Delivery,
+        deadline: Deadline,
     ) -> Result<(Result<(), Fault>, Vec<Event>, Option<u64>), Failed> {
-        let slot = self.slot(delivery.deadline).await?;
-        let (instance, mut outbox) = slot.instance(delivery.deadline, Some(&delivery.event)).await?;
+        let slot = self.slot(deadline).await?;
+        let (instance, mut outbox) = slot.instance(deadline, Some(&delivery.event)).await?;
         let Done {
             instance,
             value,
             outbox: published,
             fuel,
-        } = match instance.handle(handler, delivery).await {
+        } = match instance.handle(handler, delivery, deadline).await {
             Ok(done) => done,
             Err(failed) => return Err(Failed { outbox, ..failed }),
         };
@@ -163,8 +163,8 @@ impl Pool {
     }
 
     /// Asks a filter about one event, by the deadline of the chain or the plugin's own, whichever is first.
-    pub(crate) async fn accepts(&self, event: &Event, deadline: Instant) -> Result<bool, Fault> {
-        let deadline = deadline.min(deadline_of(&self.blueprint));
+    pub(crate) async fn accepts(&self, event: &Event, chain: Deadline) -> Result<bool, Fault> {
+        let deadline = chain.or_earlier(Deadline::of_limits(&self.blueprint.limits));
         let verdict = async {
             let slot = self.slot(deadline).await?;
             // A filter has no bus to publish to, not even in `start`.
@@ -189,7 +189,7 @@ impl Pool {
             pool: self,
             permit: Some(permit),
         };
-        let deadline = deadline_of(&self.blueprint);
+        let deadline = Deadline::of_limits(&self.blueprint.limits);
         let asked = async {
             let (instance, outbox) = slot.instance(deadline, None).await?;
             match instance.health(deadline).await {
@@ -232,8 +232,8 @@ impl Pool {
         if self.quarantined.get().is_some() {
             return (Vec::new(), None);
         }
-        let own = deadline_of(&self.blueprint);
-        let deadline = last.map_or(own, |last| own.min(last));
+        let own = Deadline::of_limits(&self.blueprint.limits);
+        let deadline = last.map_or(own, |last| own.or_earlier(Deadline::new(last, SetBy::Shutdown)));
         let stops = instances.into_iter().map(|instance| instance.stop(deadline));
         let (mut outbox, mut fault) = (Vec::new(), None);
         for stopped in join_all(stops).await {
@@ -251,8 +251,7 @@ impl Pool {
     }
 
     /// A place to run, or `overloaded` when there is none by the deadline.
-    async fn slot(&self, deadline: Instant) -> Result<Slot<'_>, Fault> {
-        let name = &self.blueprint.name;
+    async fn slot(&self, deadline: Deadline) -> Result<Slot<'_>, Fault> {
         // Made before the wait: a permit that a wait was given but did not live to take goes back unseen, and a stop must
         // look again then too.
         let mut slot = Slot {
@@ -261,17 +260,27 @@ impl Pool {
         };
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => match timeout_at(deadline, self.permits.acquire()).await {
+            Err(_) => match timeout_at(deadline.at, self.permits.acquire()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_)) => return Err(Fault::new(Class::Unavailable, self.closed())),
-                Err(_) => {
-                    let busy = format!("{name} had no free instance until the deadline (plugin.concurrency)");
-                    return Err(Fault::new(Class::Overloaded, busy));
-                }
+                Err(_) => return Err(self.busy(deadline.set_by)),
             },
         };
         slot.permit = Some(permit);
         Ok(slot)
+    }
+
+    /// No instance was free in time.
+    fn busy(&self, deadline: SetBy) -> Fault {
+        let key = match (deadline, self.blueprint.exports.kind()) {
+            // More instances may help, and so would patience, which nobody configures.
+            (SetBy::Publisher, _) => "",
+            (_, PluginKind::Event) => " (plugin.concurrency)",
+            (_, PluginKind::Filter) => " (filter.instances)",
+        };
+        let (name, until) = (&self.blueprint.name, deadline.shown());
+        let message = format!("{name} had no free instance until {until}{key}");
+        Fault::new(Class::Overloaded, message).with_deadline_of(deadline.of())
     }
 
     /// Why no delivery begins any more.
@@ -292,7 +301,7 @@ impl Pool {
             return;
         };
         // What is being stopped has no more to lose.
-        if !fault.class().is_guest_fault() || self.permits.is_closed() {
+        if !fault.is_guest_fault() || self.permits.is_closed() {
             return;
         }
         let Some(faults) = count.add() else { return };
@@ -339,7 +348,7 @@ struct Slot<'a> {
 
 impl Slot<'_> {
     /// An instance that waits, or a fresh one with what its `start` published.
-    async fn instance(&self, deadline: Instant, cause: Option<&Event>) -> Result<(Instance, Vec<Event>), Failed> {
+    async fn instance(&self, deadline: Deadline, cause: Option<&Event>) -> Result<(Instance, Vec<Event>), Failed> {
         let waiting = self.pool.idle().pop();
         if let Some(instance) = waiting {
             return Ok((instance, Vec::new()));
@@ -376,7 +385,7 @@ impl Drop for Slot<'_> {
 }
 
 /// A new instance, started.
-async fn fresh(blueprint: &Arc<Blueprint>, deadline: Instant, cause: Option<&Event>) -> Result<Done<()>, Failed> {
+async fn fresh(blueprint: &Arc<Blueprint>, deadline: Deadline, cause: Option<&Event>) -> Result<Done<()>, Failed> {
     Instance::new(blueprint, deadline).await?.start(deadline, cause).await
 }
 
@@ -385,9 +394,4 @@ fn not_yet(plugin: &str, early: &TooEarly) -> Fault {
     let (why, left) = (&early.why, early.left.as_secs_f64());
     let message = format!("{plugin} could not be started: {why}; tried again in {left:.1} s");
     Fault::new(Class::Unavailable, message)
-}
-
-fn deadline_of(blueprint: &Blueprint) -> Instant {
-    let timeout: Duration = blueprint.limits.timeout;
-    deadline(timeout)
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -13,6 +12,7 @@ use crate::key_value::WriteBuffer;
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::sandbox::blueprint::Blueprint;
+use crate::sandbox::deadline::Deadline;
 use crate::sandbox::files::FilesView;
 use crate::sandbox::limiter::{Denied, Limiter};
 use crate::sandbox::log::GuestStream;
@@ -82,7 +82,7 @@ pub(crate) struct HostState {
 /// One call of a guest.
 pub(super) struct Call {
     pub(super) phase: Phase,
-    pub(super) deadline: Instant,
+    pub(super) deadline: Deadline,
     /// At how many ticks it was still computing.
     pub(super) ticks: u32,
     pub(super) event: Option<Event>,
@@ -95,7 +95,7 @@ pub(super) struct Call {
 }
 
 impl HostState {
-    pub(super) fn new(blueprint: Arc<Blueprint>, wasi: WasiCtx, stderr: GuestStream, deadline: Instant) -> Self {
+    pub(super) fn new(blueprint: Arc<Blueprint>, wasi: WasiCtx, stderr: GuestStream, deadline: Deadline) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(blueprint.limits.handles);
         let limiter = Limiter::new(&blueprint.limits);

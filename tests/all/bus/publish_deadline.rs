@@ -4,7 +4,7 @@ use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade::{Class, Context, Failure, FilterOptions, PluginState, Runtime, SubscribeOptions};
+use palisade::{Class, Context, DeadlineOf, Failure, FilterOptions, PluginState, Runtime, SubscribeOptions};
 use palisade_tests::{Seen, event, hostile, runtime, runtime_with, spec};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -49,6 +49,52 @@ async fn b3_the_earlier_of_two_deadlines_counts() {
     assert_eq!(started.elapsed().as_secs(), 1);
 }
 
+/// B3: the handler sees whose deadline it has, and the outcome says whose it was, in its type and its words; of two equal
+/// ones it is the handler's.
+#[tokio::test(start_paused = true)]
+async fn b3_the_fault_says_whose_deadline_it_was() {
+    let runtime = runtime();
+    let (told, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let hang = move |cx: Context| {
+        told.send(cx.deadline_of).expect("somebody listens");
+        pending()
+    };
+    let own = SubscribeOptions::default().timeout(SHORT);
+    runtime
+        .subscribe_with(&["a"], "hangs", own, hang)
+        .expect("a subscription");
+    let hour = SHORT * 36_000;
+    for (limit, of, words) in [
+        (SHORT / 2, DeadlineOf::Publisher, "the publisher's deadline"),
+        (SHORT, DeadlineOf::Handler, "its deadline"),
+        (hour, DeadlineOf::Handler, "its deadline"),
+    ] {
+        let publisher = runtime.clone();
+        let first = tokio::spawn(async move { publisher.publish_within(plain("a"), limit).await });
+        assert_eq!(seen.recv().await, Some(of), "{limit:?}");
+        // The first one has the handler for longer than this one waits.
+        let waits = runtime.publish_within(plain("a"), SHORT / 4);
+        let busy = waits.await.expect("published");
+        let ended = first.await.expect("no panic").expect("published");
+        for (report, class, message, of) in [
+            (ended, Class::Timeout, format!("hangs did not end by {words}"), of),
+            (
+                busy,
+                Class::Overloaded,
+                "hangs was busy until the publisher's deadline".to_owned(),
+                DeadlineOf::Publisher,
+            ),
+        ] {
+            let fault = report.of("hangs").and_then(|outcome| outcome.fault.clone());
+            let fault = fault.expect("it failed");
+            assert_eq!(
+                (fault.class(), fault.message(), fault.deadline_of(), fault.limit()),
+                (class, &*message, Some(of), None)
+            );
+        }
+    }
+}
+
 /// B3: an event whose deadline the filters used up is given to nobody.
 #[tokio::test(start_paused = true)]
 async fn b3_filters_that_use_up_the_deadline_leave_no_call() {
@@ -76,6 +122,10 @@ async fn b3_filters_that_use_up_the_deadline_leave_no_call() {
     assert_eq!(
         (outcome.class, outcome.attempts, calls.count()),
         (Class::Overloaded, 0, 0)
+    );
+    assert_eq!(
+        outcome.message(),
+        "never was not called: the publisher's deadline had passed"
     );
     runtime
         .publish_within(plain("a"), Duration::from_secs(1))

@@ -8,6 +8,7 @@ mod health;
 mod launch;
 mod lifecycle;
 mod quarantine;
+mod quarantine_deadlines;
 mod quarantine_races;
 mod readme;
 mod stopping;

@@ -9,26 +9,11 @@ use palisade::{
 use palisade_tests::{Seen, config, event, hostile, limits, publishes, runtime, runtime_with, small_engine, spec};
 use serde_json::{Value, json};
 
-use super::watch::{brief, guarded, life, sleep, state, until_busy};
-
-/// So many faults are borne, however long they take.
-fn bears(faults: u32) -> QuarantinePolicy {
-    let window = Duration::from_secs(24 * 3600);
-    QuarantinePolicy { faults, window }
-}
-
-/// The guest that sins and its neighbour, and what is told of faults.
-async fn beside(hostile: PluginSpec) -> (Runtime, Seen) {
-    let runtime = runtime_with([hostile, spec("probe")]).await;
-    let errors = Seen::subscribe(&runtime, "plugin.error", "errors");
-    (runtime, errors)
-}
+use super::watch::{bears, beside, brief, goes_on, guarded, life, of_sinner, sleep, state, until_busy};
 
 /// Publishes one event that both handle; the neighbour must have been served. How it ended for the sinner, and the words.
 async fn sin(runtime: &Runtime, event_type: &str) -> (Class, String) {
-    let report = runtime.publish(event(event_type, Value::Null)).await.unwrap();
-    assert_eq!(report.of("probe/all").unwrap().class, Class::Ok, "the neighbour");
-    let outcome = report.of("hostile/sin").unwrap();
+    let outcome = of_sinner(&runtime.publish(event(event_type, Value::Null)).await.unwrap());
     (outcome.class, outcome.message().to_owned())
 }
 
@@ -43,10 +28,7 @@ async fn sins(runtime: &Runtime, event_type: &str, times: usize) {
 async fn s7_five_faults_obeyed() {
     let (runtime, errors) = beside(hostile()).await;
     sins(&runtime, "hostile.trap", 5).await;
-    assert_eq!(sin(&runtime, "hostile.ok").await.0, Class::Ok);
-    assert_eq!(state(&runtime, "hostile"), Some(PluginState::Started));
-    runtime.quiet().await;
-    assert!(errors.is_empty());
+    goes_on(&runtime, &errors).await;
 }
 
 /// S7, H32, D9: with the sixth the plugin is quarantined. It is told once, with all that an operator needs; deliveries answer
@@ -120,8 +102,7 @@ async fn s7_each_fault_of_a_guest_counts() {
             // Without data, which some of the sins take as "for ever".
             let bare = palisade::Event::builder(event_type, "/tests").build().unwrap();
             let report = runtime.publish(bare).await.unwrap();
-            assert_eq!(report.of("hostile/sin").unwrap().class, class, "{event_type}");
-            assert_eq!(report.of("probe/all").unwrap().class, Class::Ok, "{event_type}");
+            assert_eq!(of_sinner(&report).class, class, "{event_type}");
             let is_started = state(&runtime, "hostile") == Some(PluginState::Started);
             assert_eq!(is_started, borne, "{event_type}");
         }
@@ -173,10 +154,7 @@ async fn s7_nothing_else_counts() {
     assert_eq!(report.of("hostile/sin").unwrap().class, Class::Overloaded);
     dropped.abort();
     assert!(dropped.await.unwrap_err().is_cancelled());
-    assert_eq!(sin(&runtime, "hostile.ok").await.0, Class::Ok);
-    assert_eq!(state(&runtime, "hostile"), Some(PluginState::Started));
-    runtime.quiet().await;
-    assert!(errors.is_empty());
+    goes_on(&runtime, &errors).await;
 }
 
 /// S7: faults of `health` count, too.
@@ -200,9 +178,7 @@ async fn s7_faults_of_health_count() {
 async fn s7_a_plugin_without_quarantine_goes_on() {
     let (runtime, errors) = beside(hostile().quarantine(None)).await;
     sins(&runtime, "hostile.trap", 20).await;
-    assert_eq!(sin(&runtime, "hostile.ok").await.0, Class::Ok);
-    runtime.quiet().await;
-    assert!(errors.is_empty());
+    goes_on(&runtime, &errors).await;
 }
 
 /// S7, L1: a start brings it back, with nothing held against it, and the next quarantine is told like the first.
@@ -336,38 +312,21 @@ async fn s7_d9_queued_events_are_answered_too() {
 async fn s7_dynamic_subscriptions_end() {
     let grants = publishes("hostile.>").subscribe(["hostile.>", "other.>"].map(|pattern| pattern.parse().unwrap()));
     let (runtime, errors) = beside(hostile().grants(grants).quarantine(bears(0))).await;
+    let is_subscribed = async || {
+        let report = runtime.publish(event("other.x", Value::Null)).await.unwrap();
+        report.of("hostile/sin").is_some()
+    };
     runtime
         .publish(event("hostile.subscribe", json!("other.>")))
         .await
         .unwrap();
-    assert!(
-        runtime
-            .publish(event("other.x", Value::Null))
-            .await
-            .unwrap()
-            .of("hostile/sin")
-            .is_some()
-    );
+    assert!(is_subscribed().await);
     sins(&runtime, "hostile.trap", 1).await;
     guarded(errors.wait_for(1)).await;
     runtime.quiet().await;
-    assert!(
-        runtime
-            .publish(event("other.x", Value::Null))
-            .await
-            .unwrap()
-            .of("hostile/sin")
-            .is_none()
-    );
+    assert!(!is_subscribed().await);
     runtime.start("hostile").await.unwrap();
-    assert!(
-        runtime
-            .publish(event("other.x", Value::Null))
-            .await
-            .unwrap()
-            .of("hostile/sin")
-            .is_none()
-    );
+    assert!(!is_subscribed().await);
     assert_eq!(sin(&runtime, "hostile.ok").await.0, Class::Ok);
 }
 

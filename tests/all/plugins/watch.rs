@@ -3,9 +3,37 @@
 use std::future::Future;
 use std::time::Duration;
 
-use palisade::{Class, Event, Limits, PluginState, Runtime};
-use palisade_tests::{Seen, event, limits};
+use palisade::{Class, Event, Limits, Outcome, PluginSpec, PluginState, QuarantinePolicy, Report, Runtime};
+use palisade_tests::{Seen, event, limits, runtime_with, spec};
 use serde_json::Value;
+
+/// So many faults are borne, however long they take.
+pub(super) fn bears(faults: u32) -> QuarantinePolicy {
+    let window = Duration::from_secs(24 * 3600);
+    QuarantinePolicy { faults, window }
+}
+
+/// The guest that sins and its neighbour, and what is told of faults.
+pub(super) async fn beside(hostile: PluginSpec) -> (Runtime, Seen) {
+    let runtime = runtime_with([hostile, spec("probe")]).await;
+    let errors = Seen::subscribe(&runtime, "plugin.error", "errors");
+    (runtime, errors)
+}
+
+/// How an event ended for the sinner; the neighbour must have been served.
+pub(super) fn of_sinner(report: &Report) -> Outcome {
+    assert_eq!(report.of("probe/all").expect("the neighbour").class, Class::Ok);
+    report.of("hostile/sin").expect("it got it").clone()
+}
+
+/// The sinner takes events still, and nothing was told of it.
+pub(super) async fn goes_on(runtime: &Runtime, errors: &Seen) {
+    let report = runtime.publish(event("hostile.ok", Value::Null)).await;
+    assert_eq!(of_sinner(&report.expect("published")).class, Class::Ok);
+    assert_eq!(state(runtime, "hostile"), Some(PluginState::Started));
+    runtime.quiet().await;
+    assert!(errors.is_empty());
+}
 
 /// What a test of a guest that never ends waits for: long for a healthy call, short for the test.
 pub(super) fn brief() -> Limits {

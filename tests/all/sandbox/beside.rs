@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use palisade::{
-    Class, Event, Grants, Health, LogLevel, LogRecord, LogSink, Outcome, PluginSpec, Runtime, RuntimeBuilder,
+    Class, Event, Grants, Health, LoadError, LogLevel, LogRecord, LogSink, Outcome, PluginSpec, Runtime, RuntimeBuilder,
 };
 use palisade_tests::{Seen, event, hostile, limits, publishes, small_engine, spec};
 use serde_json::Value;
@@ -119,6 +119,25 @@ pub(super) async fn until_busy<T>(runtime: &Runtime, calls: &[JoinHandle<T>]) {
 /// The plugin that takes every event.
 pub(super) fn neighbour() -> PluginSpec {
     spec("probe").name("neighbour")
+}
+
+/// All who take the event are served.
+pub(super) async fn served(runtime: &Runtime, event_type: &str) {
+    let report = runtime
+        .publish(sin_event(event_type, Value::Null))
+        .await
+        .expect("published");
+    assert!(report.all_ok(), "{report:?}");
+}
+
+/// Loads what must be refused, beside a neighbour that must not notice.
+pub(super) async fn refused(builder: RuntimeBuilder, spec: PluginSpec) -> LoadError {
+    let runtime = builder.engine(small_engine()).build().expect("a runtime");
+    runtime.launch(vec![neighbour()]).await.expect("it starts");
+    let error = runtime.load(spec).await.expect_err("refused");
+    assert_eq!(runtime.plugins().len(), 1, "nothing is left of it");
+    served(&runtime, "any.event").await;
+    error
 }
 
 /// The sinner with a short deadline.

@@ -4,7 +4,7 @@ use palisade::{Class, Disposition, Failure, Health, LogRecord, LogSink, OnFault,
 use palisade_tests::{config, hostile, spec};
 use serde_json::{Value, json};
 
-use super::beside::{Beside, neighbour, sin_event};
+use super::beside::{Beside, neighbour, served, sin_event};
 
 /// A sink with a fault of its own: it panics at lines that contain a word.
 struct Fragile(&'static str);
@@ -58,13 +58,7 @@ async fn s9_h31_a_panic_in_a_host_function_fails_start_stop_and_health_alike() {
     );
     runtime.stop("hostile").await.unwrap();
     runtime.start("hostile").await.unwrap();
-    assert!(
-        runtime
-            .publish(sin_event("hostile.ok", Value::Null))
-            .await
-            .unwrap()
-            .all_ok()
-    );
+    served(&runtime, "hostile.ok").await;
 }
 
 /// S9, B8: one that a filter called is a fault of that filter, with what `on-fault` makes of it.
@@ -85,13 +79,7 @@ async fn s9_h31_a_panic_in_a_host_function_is_a_fault_of_the_filter_that_called_
         "{:?}",
         report.disposition
     );
-    assert!(
-        runtime
-            .publish(sin_event("hostile.ok", Value::Null))
-            .await
-            .unwrap()
-            .all_ok()
-    );
+    served(&runtime, "hostile.ok").await;
     runtime.unload("hostile-filter").await.unwrap();
     let options = options.on_fault(OnFault::Pass);
     runtime

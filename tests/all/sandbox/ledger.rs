@@ -100,7 +100,7 @@ pub(super) async fn tell(runtime: &Runtime, ops: Value) -> Outcome {
     report.of("ledger/do").expect("the ledger got it").clone()
 }
 
-/// What a store does when it is asked to commit.
+/// What a store does when it is asked to commit or purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
     Well,
@@ -130,6 +130,19 @@ impl Watched {
         *self.mood.lock().unwrap() = mood;
     }
 
+    /// What would go well, as its mood is.
+    fn in_mood<'a, T>(&self, well: BoxFuture<'a, Result<T, KeyValueError>>) -> BoxFuture<'a, Result<T, KeyValueError>>
+    where
+        T: Send + 'a,
+    {
+        match *self.mood.lock().unwrap() {
+            Mood::Well => well,
+            Mood::Failing => Box::pin(async { Err(KeyValueError::Failed("the disk is gone".to_owned())) }),
+            Mood::Panicking => panic!("a store that panics"),
+            Mood::Hanging => Box::pin(std::future::pending()),
+        }
+    }
+
     /// Waits until somebody asked whether there is such a key.
     pub(super) async fn asked_for(&self, key: &str) {
         let mut asked = self.asked.subscribe();
@@ -147,7 +160,12 @@ impl KeyValueStore for Watched {
     }
 
     fn size<'a>(&'a self, plugin: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<usize>, KeyValueError>> {
-        self.asked.send_modify(|keys| keys.push(key.to_owned()));
+        self.asked.send_if_modified(|keys| {
+            // A guest may ask for the same one again and again.
+            let is_new = keys.last().is_none_or(|last| last != key);
+            keys.extend(is_new.then(|| key.to_owned()));
+            is_new
+        });
         self.inner.size(plugin, key)
     }
 
@@ -170,12 +188,10 @@ impl KeyValueStore for Watched {
         writes: Vec<KeyValueWrite>,
         caps: KeyValueCaps,
     ) -> BoxFuture<'a, Result<(), KeyValueError>> {
-        let mood = *self.mood.lock().unwrap();
-        match mood {
-            Mood::Well => self.inner.commit(plugin, writes, caps),
-            Mood::Failing => Box::pin(async { Err(KeyValueError::Failed("the disk is gone".to_owned())) }),
-            Mood::Panicking => panic!("a store that panics"),
-            Mood::Hanging => Box::pin(std::future::pending()),
-        }
+        self.in_mood(self.inner.commit(plugin, writes, caps))
+    }
+
+    fn purge<'a>(&'a self, plugin: &'a str) -> BoxFuture<'a, Result<KeyValueUsage, KeyValueError>> {
+        self.in_mood(self.inner.purge(plugin))
     }
 }

@@ -6,26 +6,16 @@ use palisade::{ComponentError, LoadError, PluginKind, PluginSpec, Runtime, diges
 use palisade_tests::{hostile, plugin, runtime, spec};
 use serde_json::Value;
 
-use super::beside::{neighbour, sin_event};
+use super::beside::{self, neighbour, sin_event};
 use super::patched::{built, built_for, replaced};
 
-/// Loads what must be refused, into a runtime with a plugin that must not notice; the message.
+/// Loads what must be refused, beside a neighbour that must not notice; the message.
 async fn refused(spec: PluginSpec) -> (LoadError, String) {
     refused_by(Runtime::builder(), spec).await
 }
 
 async fn refused_by(builder: palisade::RuntimeBuilder, spec: PluginSpec) -> (LoadError, String) {
-    let runtime = builder.build().unwrap();
-    runtime.launch(vec![neighbour()]).await.unwrap();
-    let error = runtime.load(spec).await.expect_err("refused");
-    assert_eq!(runtime.plugins().len(), 1, "nothing is left of it");
-    assert!(
-        runtime
-            .publish(sin_event("any.event", Value::Null))
-            .await
-            .unwrap()
-            .all_ok()
-    );
+    let error = beside::refused(builder, spec).await;
     let words = error.to_string();
     (error, words)
 }

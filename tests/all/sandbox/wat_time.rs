@@ -7,7 +7,7 @@ use palisade_tests::wat::{Wat, event_plugin, filter_plugin};
 use palisade_tests::{event, limits, runtime};
 use serde_json::{Value, json};
 
-use super::beside::{Beside, SHORT, neighbour, sin_event};
+use super::beside::{Beside, SHORT, neighbour, served};
 use super::wat_words::{ends, ends_in, no_plugin};
 
 const FOR_EVER: &str = "(loop $again (br $again)) (unreachable)";
@@ -85,13 +85,7 @@ async fn h2_every_phase_ends_by_the_deadline() {
         matches!(&error, PluginError::Start { fault, .. } if fault.limit() == Some(LimitKind::Timeout)),
         "{error}"
     );
-    assert!(
-        runtime
-            .publish(sin_event("any.event", Value::Null))
-            .await
-            .unwrap()
-            .all_ok()
-    );
+    served(&runtime, "any.event").await;
 
     let wat = event_plugin().health(FOR_EVER).stop("(loop $again (br $again))");
     let beside = Beside::new(hurried(&wat)).await;
@@ -114,13 +108,7 @@ async fn h2_a_filter_that_loops_ends_by_its_deadline() {
     runtime.launch(vec![filter, neighbour()]).await.unwrap();
     let report = runtime.publish(event("any.event", json!(1))).await.unwrap();
     assert!(report.outcomes.is_empty(), "{report:?}");
-    assert!(
-        runtime
-            .publish(sin_event("any.event", Value::Null))
-            .await
-            .unwrap()
-            .all_ok()
-    );
+    served(&runtime, "any.event").await;
 }
 
 /// S1, H3: recursion, a function of very many locals and a chain of calls through a table use up the stack, and no more.

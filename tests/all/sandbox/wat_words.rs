@@ -1,10 +1,9 @@
 //! Short words for the tests with guests of WebAssembly text.
 
-use palisade::{Class, LimitKind, LoadError, PluginSpec};
-use palisade_tests::runtime;
+use palisade::{Class, LimitKind, LoadError, PluginSpec, Runtime};
 use serde_json::{Value, json};
 
-use super::beside::{Beside, neighbour, sin_event};
+use super::beside::{self, Beside};
 
 /// The attack in `handle` must end in this class and with this limit; the next event is served, the neighbour always.
 pub(super) async fn ends(spec: PluginSpec, class: Class, limit: Option<LimitKind>) -> String {
@@ -36,16 +35,5 @@ pub(super) async fn no_plugin(spec: PluginSpec, class: Class, limit: LimitKind) 
 
 /// Loads what must be refused, beside a neighbour that must not notice.
 pub(super) async fn refused(spec: PluginSpec) -> LoadError {
-    let runtime = runtime();
-    runtime.launch(vec![neighbour()]).await.unwrap();
-    let error = runtime.load(spec).await.expect_err("refused");
-    assert_eq!(runtime.plugins().len(), 1, "nothing is left of it");
-    assert!(
-        runtime
-            .publish(sin_event("any.event", Value::Null))
-            .await
-            .unwrap()
-            .all_ok()
-    );
-    error
+    beside::refused(Runtime::builder(), spec).await
 }

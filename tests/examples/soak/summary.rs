@@ -12,14 +12,9 @@ use crate::process::{Held, resident};
 use crate::soak::Soak;
 
 /// The classes in which the runtime ends a guest.
-pub(crate) const KILLS: [Class; 6] = [
-    Class::Timeout,
-    Class::Trap,
-    Class::StackOverflow,
-    Class::OutOfFuel,
-    Class::OutOfMemory,
-    Class::HostLimit,
-];
+pub(crate) fn kills() -> impl Iterator<Item = Class> {
+    Class::ALL.into_iter().filter(|class| class.is_guest_fault())
+}
 
 /// What came of a run.
 pub(crate) struct Summary<'a> {
@@ -123,7 +118,7 @@ impl Summary<'_> {
     }
 
     fn show_ends(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for class in KILLS {
+        for class in kills() {
             Self::row(f, format!("kills, {class}"), of_hostile(&self.handlers, class))?;
         }
         for (reason, count) in self.soak.letters.by_reason() {

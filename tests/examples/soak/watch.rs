@@ -10,11 +10,9 @@ use std::time::{Duration, Instant};
 
 use std::sync::atomic::Ordering;
 
-use palisade::Class;
-
 use crate::process::resident;
 use crate::soak::Soak;
-use crate::summary::{KILLS, mib, of_hostile};
+use crate::summary::{kills, mib, of_hostile};
 
 /// Without one healthy event for so long, or with a task at one step for so long, the run hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,7 +101,7 @@ impl Moved {
 
 fn progress(soak: &Soak, elapsed: Duration, resident: u64) {
     let stats = soak.runtime.handler_stats();
-    let kills: u64 = KILLS.iter().map(|class: &Class| of_hostile(&stats, *class)).sum();
+    let kills: u64 = kills().map(|class| of_hostile(&stats, class)).sum();
     let events = soak.tally.healthy.load(Ordering::Relaxed) + soak.tally.hostile.load(Ordering::Relaxed);
     let (start, end) = if std::io::stderr().is_terminal() {
         ("\r", "\u{1b}[K")
