@@ -44,6 +44,8 @@ pub enum DeadlineOf {
     /// The publisher's, who would wait no longer: [`Runtime::publish_within`](crate::Runtime::publish_within). What it ends
     /// is held against no plugin.
     Publisher,
+    /// The handler's own, of which less than half was left when an instance was free. What it ends is held against no plugin.
+    Waiting,
 }
 
 impl DeadlineOf {
@@ -52,6 +54,7 @@ impl DeadlineOf {
         match self {
             Self::Handler => "its deadline",
             Self::Publisher => "the publisher's deadline",
+            Self::Waiting => "its deadline (most of its time it had waited for a free instance)",
         }
     }
 }
@@ -194,10 +197,10 @@ impl Fault {
         self.deadline_of
     }
 
-    /// Whether the guest is to blame for it: its [class](Class::is_guest_fault) says so, and it was not ended by a
-    /// publisher who would wait no longer.
+    /// Whether the guest is to blame for it: its [class](Class::is_guest_fault) says so, and it had the time that it may
+    /// take, not less because of an impatient publisher or a long wait for a free instance.
     pub fn is_guest_fault(&self) -> bool {
-        self.class.is_guest_fault() && self.deadline_of != Some(DeadlineOf::Publisher)
+        self.class.is_guest_fault() && matches!(self.deadline_of, None | Some(DeadlineOf::Handler))
     }
 
     /// The delay that a handler asked for before the next attempt.

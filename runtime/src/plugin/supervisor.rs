@@ -11,7 +11,7 @@ use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
 use crate::bus::OnFault;
-use crate::event::types;
+use crate::event::{Event, types};
 use crate::handler::Fault;
 use crate::plugin::PluginState;
 use crate::plugin::one::Plugin;
@@ -30,6 +30,15 @@ impl Supervisor for Overseer {
             let bus = plugin.bus.clone();
             bus.follow_up(async move { drop(plugin.change(None).await) });
         }
+    }
+
+    fn published(&self, outbox: Vec<Event>) {
+        let Some(plugin) = self.0.upgrade().filter(|_| !outbox.is_empty()) else {
+            return;
+        };
+        let bus = plugin.bus.clone();
+        let released = bus.clone();
+        bus.follow_up(async move { released.release_from_plugin(outbox).await });
     }
 }
 

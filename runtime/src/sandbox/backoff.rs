@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::handler::{DeadlineOf, Fault};
+use crate::handler::Fault;
 use crate::outcome::Class;
 
 /// The first wait.
@@ -58,9 +58,8 @@ impl Backoff {
 
     /// `chance` in 0..=1 is the jitter.
     pub(super) fn failed(&self, attempt: Try, fault: &Fault, chance: f64) {
-        // To find no room is no failure of the plugin's, and costs nothing to find out. Nor is it one to be stopped for a
-        // publisher who would wait no longer, or the next one would find the plugin away.
-        if fault.class() == Class::Overloaded || fault.deadline_of() == Some(DeadlineOf::Publisher) {
+        // To find no room is no failure of the plugin's, and costs nothing to find out.
+        if fault.class() == Class::Overloaded {
             return;
         }
         let mut state = self.state();
@@ -129,16 +128,6 @@ mod tests {
         }
         backoff.succeeded();
         backoff.failed(begin(&backoff), &fault(Class::Timeout), 1.0);
-        assert_eq!(backoff.begin().err().unwrap().left, BASE);
-    }
-
-    /// S7: a start that was stopped for a publisher in a hurry does not count; one that had its own time does.
-    #[tokio::test(start_paused = true)]
-    async fn s7_a_start_that_a_publisher_cut_short_does_not_count() {
-        let backoff = Backoff::default();
-        let late = |of| fault(Class::Timeout).with_deadline_of(Some(of));
-        backoff.failed(begin(&backoff), &late(DeadlineOf::Publisher), 1.0);
-        backoff.failed(begin(&backoff), &late(DeadlineOf::Handler), 1.0);
         assert_eq!(backoff.begin().err().unwrap().left, BASE);
     }
 

@@ -26,6 +26,8 @@ pub(crate) enum SetBy {
     Filter(Duration),
     /// Whoever published the event, with less than the handler may take.
     Publisher,
+    /// The plugin itself, whose other calls kept this one waiting for more than half of its time.
+    Waiting,
     /// Whoever ends the runtime.
     Shutdown,
 }
@@ -43,10 +45,20 @@ impl Deadline {
     /// Of an attempt at a handler whose own timeout was set so.
     pub(crate) fn of_delivery(delivery: &Delivery, own: SetBy) -> Self {
         let set_by = match delivery.deadline_of {
-            DeadlineOf::Handler => own,
             DeadlineOf::Publisher => SetBy::Publisher,
+            DeadlineOf::Handler | DeadlineOf::Waiting => own,
         };
         Self::new(delivery.deadline, set_by)
+    }
+
+    /// For a call that waited for its instance until now.
+    pub(super) fn after_wait(self, limits: &Limits) -> Self {
+        let left = self.at.saturating_duration_since(Instant::now());
+        let is_own = matches!(self.set_by, SetBy::Limits | SetBy::Handler(_) | SetBy::Filter(_));
+        if is_own && left < self.set_by.allowed(limits) / 2 {
+            return Self::new(self.at, SetBy::Waiting);
+        }
+        self
     }
 
     /// This one, unless the other is earlier.
@@ -71,7 +83,7 @@ impl SetBy {
             Self::Limits => Some(LimitKind::Timeout),
             Self::Handler(_) => Some(LimitKind::HandlerTimeout),
             Self::Filter(_) => Some(LimitKind::FilterTimeout),
-            Self::Publisher | Self::Shutdown => None,
+            Self::Publisher | Self::Waiting | Self::Shutdown => None,
         }
     }
 
@@ -79,7 +91,7 @@ impl SetBy {
     pub(super) fn allowed(self, limits: &Limits) -> Duration {
         match self {
             Self::Handler(timeout) | Self::Filter(timeout) => timeout,
-            Self::Limits | Self::Publisher | Self::Shutdown => limits.timeout,
+            Self::Limits | Self::Publisher | Self::Waiting | Self::Shutdown => limits.timeout,
         }
     }
 
@@ -88,6 +100,7 @@ impl SetBy {
         match self {
             Self::Limits | Self::Handler(_) | Self::Filter(_) => Some(DeadlineOf::Handler),
             Self::Publisher => Some(DeadlineOf::Publisher),
+            Self::Waiting => Some(DeadlineOf::Waiting),
             Self::Shutdown => None,
         }
     }
@@ -97,6 +110,7 @@ impl SetBy {
         match self {
             Self::Limits | Self::Handler(_) | Self::Filter(_) => DeadlineOf::Handler.shown(),
             Self::Publisher => DeadlineOf::Publisher.shown(),
+            Self::Waiting => DeadlineOf::Waiting.shown(),
             Self::Shutdown => "the end of the shutdown",
         }
     }

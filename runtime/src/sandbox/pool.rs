@@ -3,30 +3,31 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::join_all;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::event::Event;
 use crate::handler::{Completion, Delivery, Fault};
 use crate::outcome::Class;
 use crate::quarantine::{FaultCount, QuarantinePolicy, Quarantined};
-use crate::sandbox::backoff::{Backoff, TooEarly};
+use crate::sandbox::backoff::Backoff;
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Done, Failed, Instance};
+use crate::sandbox::slot::Slot;
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.
 pub(crate) struct Pool {
-    blueprint: Arc<Blueprint>,
+    pub(super) blueprint: Arc<Blueprint>,
     /// One for each instance there may be; closed when the plugin stops.
-    permits: Semaphore,
+    pub(super) permits: Semaphore,
     /// Persistent instances that wait for work. A permit without an instance here means: make a fresh one.
     idle: Mutex<Vec<Instance>>,
     returned: Notify,
     /// S7: when a start that failed is tried again.
-    backoff: Backoff,
-    supervision: Supervision,
+    pub(super) backoff: Backoff,
+    pub(super) supervision: Supervision,
     /// Why no delivery begins any more, if its faults are the reason.
     quarantined: OnceLock<Arc<Quarantined>>,
 }
@@ -35,13 +36,15 @@ pub(crate) struct Pool {
 pub(crate) trait Supervisor: Send + Sync + 'static {
     /// No delivery begins in the pool any more. Called once, on the task of whoever met the last fault: it returns at once.
     fn quarantine(&self, pool: &Pool, why: &Arc<Quarantined>);
+    /// What an instance published in `start`, after the delivery that it was made for had ended.
+    fn published(&self, outbox: Vec<Event>);
 }
 
 /// What watches over the faults of a pool.
 pub(crate) struct Supervision {
     /// None: faults are not counted.
     count: Option<FaultCount>,
-    supervisor: Arc<dyn Supervisor>,
+    pub(super) supervisor: Arc<dyn Supervisor>,
 }
 
 impl Supervision {
@@ -120,7 +123,7 @@ impl Pool {
     /// Gives one event to an instance by a deadline, on the caller's task.
     ///
     /// Cancellation safe: dropped while it waits, it costs nothing; dropped while the guest runs, it costs the instance.
-    pub(crate) async fn handle(&self, handler: u32, delivery: Delivery, deadline: Deadline) -> Completion {
+    pub(crate) async fn handle(self: &Arc<Self>, handler: u32, delivery: Delivery, deadline: Deadline) -> Completion {
         match self.try_handle(handler, delivery, deadline).await {
             Ok((verdict, outbox, fuel)) => Completion {
                 result: verdict,
@@ -139,13 +142,13 @@ impl Pool {
     }
 
     async fn try_handle(
-        &self,
+        self: &Arc<Self>,
         handler: u32,
         delivery: Delivery,
         deadline: Deadline,
     ) -> Result<(Result<(), Fault>, Vec<Event>, Option<u64>), Failed> {
-        let slot = self.slot(deadline).await?;
-        let (instance, mut outbox) = slot.instance(deadline, Some(&delivery.event)).await?;
+        let (slot, deadline) = self.slot(deadline).await?;
+        let (_slot, instance, mut outbox) = slot.instance(self, deadline, Some(&delivery.event)).await?;
         let Done {
             instance,
             value,
@@ -155,7 +158,7 @@ impl Pool {
             Ok(done) => done,
             Err(failed) => return Err(Failed { outbox, ..failed }),
         };
-        slot.give_back(instance);
+        self.keep(instance);
         if value.is_ok() {
             outbox.extend(published);
         }
@@ -163,14 +166,14 @@ impl Pool {
     }
 
     /// Asks a filter about one event, by the deadline of the chain or the plugin's own, whichever is first.
-    pub(crate) async fn accepts(&self, event: &Event, chain: Deadline) -> Result<bool, Fault> {
+    pub(crate) async fn accepts(self: &Arc<Self>, event: &Event, chain: Deadline) -> Result<bool, Fault> {
         let deadline = chain.or_earlier(Deadline::of_limits(&self.blueprint.limits));
         let verdict = async {
-            let slot = self.slot(deadline).await?;
+            let (slot, deadline) = self.slot(deadline).await?;
             // A filter has no bus to publish to, not even in `start`.
-            let (instance, _) = slot.instance(deadline, None).await?;
+            let (_slot, instance, _) = slot.instance(self, deadline, None).await?;
             let done = instance.accepts(event, deadline).await?;
-            slot.give_back(done.instance);
+            self.keep(done.instance);
             Ok(done.value)
         };
         verdict
@@ -181,20 +184,17 @@ impl Pool {
 
     /// Asks the guest for its health, if an instance has nothing to do. Returns with it what a fresh instance published in
     /// `start`.
-    pub(crate) async fn health(&self) -> (Health, Vec<Event>) {
+    pub(crate) async fn health(self: &Arc<Self>) -> (Health, Vec<Event>) {
         let Ok(permit) = self.permits.try_acquire() else {
             return (Health::Busy, Vec::new());
         };
-        let slot = Slot {
-            pool: self,
-            permit: Some(permit),
-        };
+        let slot = Slot::new(self, Some(permit));
         let deadline = Deadline::of_limits(&self.blueprint.limits);
         let asked = async {
-            let (instance, outbox) = slot.instance(deadline, None).await?;
+            let (_slot, instance, outbox) = slot.instance(self, deadline, None).await?;
             match instance.health(deadline).await {
                 Ok(done) => {
-                    slot.give_back(done.instance);
+                    self.keep(done.instance);
                     Ok((done.value, outbox))
                 }
                 Err(failed) => Err(Failed { outbox, ..failed }),
@@ -250,24 +250,21 @@ impl Pool {
         self.idle().iter().map(Instance::memory).collect()
     }
 
-    /// A place to run, or `overloaded` when there is none by the deadline.
-    async fn slot(&self, deadline: Deadline) -> Result<Slot<'_>, Fault> {
+    /// A place to run, or `overloaded` when there is none by the deadline; and the deadline for a call that begins now.
+    async fn slot(&self, deadline: Deadline) -> Result<(Slot<'_>, Deadline), Fault> {
         // Made before the wait: a permit that a wait was given but did not live to take goes back unseen, and a stop must
         // look again then too.
-        let mut slot = Slot {
-            pool: self,
-            permit: None,
-        };
-        let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => match timeout_at(deadline.at, self.permits.acquire()).await {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_)) => return Err(Fault::new(Class::Unavailable, self.closed())),
-                Err(_) => return Err(self.busy(deadline.set_by)),
-            },
-        };
-        slot.permit = Some(permit);
-        Ok(slot)
+        let mut slot = Slot::new(self, None);
+        if let Ok(permit) = self.permits.try_acquire() {
+            slot.take(permit);
+            return Ok((slot, deadline));
+        }
+        match timeout_at(deadline.at, self.permits.acquire()).await {
+            Ok(Ok(permit)) => slot.take(permit),
+            Ok(Err(_)) => return Err(Fault::new(Class::Unavailable, self.closed())),
+            Err(_) => return Err(self.busy(deadline.set_by)),
+        }
+        Ok((slot, deadline.after_wait(&self.blueprint.limits)))
     }
 
     /// No instance was free in time.
@@ -292,7 +289,7 @@ impl Pool {
     }
 
     /// S7: counts a fault if the guest is to blame for it; after one too many no delivery begins.
-    fn count(&self, fault: &Fault) {
+    pub(super) fn count(&self, fault: &Fault) {
         let Supervision {
             count: Some(count),
             supervisor,
@@ -335,63 +332,21 @@ impl Pool {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
+    /// Keeps a healthy instance for the next event, if instances live that long.
+    pub(super) fn keep(&self, instance: Instance) {
+        if self.blueprint.isolation == Isolation::Persistent && self.quarantined.get().is_none() {
+            self.idle().push(instance);
+        }
+    }
+
+    /// A place was given back: whoever stops the plugin looks again.
+    pub(super) fn told_of_return(&self) {
+        if self.permits.is_closed() {
+            self.returned.notify_waiters();
+        }
+    }
+
+    pub(super) fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The right to run one instance; given back when dropped, whatever happened.
-struct Slot<'a> {
-    pool: &'a Pool,
-    permit: Option<SemaphorePermit<'a>>,
-}
-
-impl Slot<'_> {
-    /// An instance that waits, or a fresh one with what its `start` published.
-    async fn instance(&self, deadline: Deadline, cause: Option<&Event>) -> Result<(Instance, Vec<Event>), Failed> {
-        let waiting = self.pool.idle().pop();
-        if let Some(instance) = waiting {
-            return Ok((instance, Vec::new()));
-        }
-        let Pool { blueprint, backoff, .. } = self.pool;
-        let attempt = backoff.begin().map_err(|early| not_yet(&blueprint.name, &early))?;
-        match fresh(blueprint, deadline, cause).await {
-            Ok(done) => {
-                backoff.succeeded();
-                Ok((done.instance, done.outbox))
-            }
-            Err(failed) => {
-                backoff.failed(attempt, &failed.fault, fastrand::f64());
-                Err(failed)
-            }
-        }
-    }
-
-    /// Keeps a healthy instance for the next event, if instances live that long.
-    fn give_back(&self, instance: Instance) {
-        if self.pool.blueprint.isolation == Isolation::Persistent && self.pool.quarantined.get().is_none() {
-            self.pool.idle().push(instance);
-        }
-    }
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        drop(self.permit.take());
-        if self.pool.permits.is_closed() {
-            self.pool.returned.notify_waiters();
-        }
-    }
-}
-
-/// A new instance, started.
-async fn fresh(blueprint: &Arc<Blueprint>, deadline: Deadline, cause: Option<&Event>) -> Result<Done<()>, Failed> {
-    Instance::new(blueprint, deadline).await?.start(deadline, cause).await
-}
-
-/// What a delivery is told that comes between two tries to start an instance.
-fn not_yet(plugin: &str, early: &TooEarly) -> Fault {
-    let (why, left) = (&early.why, early.left.as_secs_f64());
-    let message = format!("{plugin} could not be started: {why}; tried again in {left:.1} s");
-    Fault::new(Class::Unavailable, message)
 }

@@ -12,4 +12,4 @@ mod quarantine_deadlines;
 mod quarantine_races;
 mod readme;
 mod stopping;
-mod watch;
+pub(crate) mod watch;

@@ -8,7 +8,7 @@ use palisade_tests::{Seen, event, limits, runtime_with, spec};
 use serde_json::Value;
 
 /// So many faults are borne, however long they take.
-pub(super) fn bears(faults: u32) -> QuarantinePolicy {
+pub(crate) fn bears(faults: u32) -> QuarantinePolicy {
     let window = Duration::from_secs(24 * 3600);
     QuarantinePolicy { faults, window }
 }
@@ -52,7 +52,7 @@ pub(super) fn sleep() -> Event {
     event("hostile.sleep", u64::MAX.into())
 }
 
-pub(super) fn state(runtime: &Runtime, plugin: &str) -> Option<PluginState> {
+pub(crate) fn state(runtime: &Runtime, plugin: &str) -> Option<PluginState> {
     runtime.plugin(plugin).map(|status| status.state)
 }
 

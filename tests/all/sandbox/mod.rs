@@ -12,6 +12,7 @@ mod files_listing;
 mod files_quota;
 mod files_special;
 mod filters;
+mod fresh_starts;
 mod fuel;
 mod grants;
 mod host_calls;

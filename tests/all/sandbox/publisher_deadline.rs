@@ -1,11 +1,8 @@
 //! A publisher that waits less long than a plugin may take: what is ended for it says so, and costs the plugin no more than
 //! an instance. What that means to its quarantine is in `plugins/quarantine_deadlines.rs`.
 
-use palisade::{
-    Class, DeadlineOf, HandlerSpec, KeyValueCaps, KeyValueStore as _, KeyValueWrite, LimitKind, Outcome, PluginSpec,
-    Runtime,
-};
-use palisade_tests::{config, event, hostile, limits};
+use palisade::{Class, DeadlineOf, HandlerSpec, LimitKind, Outcome, PluginSpec, Runtime};
+use palisade_tests::{config, event, hostile};
 use serde_json::{Value, json};
 
 use super::beside::{Beside, SHORT, sin_event};
@@ -91,50 +88,4 @@ async fn b3_s12_a_commit_that_a_publisher_does_not_wait_for() {
     );
     store.set(Mood::Well);
     assert_eq!(books.ok(json!({ "exists": "a" })).await, json!(false));
-}
-
-/// S7, B3: a fresh instance whose `start` a publisher does not wait for is tried again with the next event, and not after a
-/// backoff: that is for starts which had all their time.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s7_b3_a_start_that_a_publisher_does_not_wait_for_is_no_failed_start() {
-    let store = Watched::new();
-    let lets_start = async |value: Option<&'static str>| {
-        let (key, value) = ("go".to_owned(), value.map(bytes::Bytes::from));
-        let caps = KeyValueCaps { keys: 1, bytes: 100 };
-        store
-            .commit("ledger", vec![KeyValueWrite { key, value }], caps)
-            .await
-            .unwrap();
-    };
-    lets_start(Some("")).await;
-    let waits = config(json!({ "in-start": [{ "until": "go" }] }));
-    let spec = ledger()
-        .config(waits)
-        .limits(limits(|limits| limits.timeout = SHORT * 2))
-        .quarantine(None);
-    let books = Books::with(Runtime::builder().key_value(store.clone()), spec).await;
-    books.fails(json!([{ "end": "trap" }]), Class::Trap).await;
-
-    lets_start(None).await;
-    for _ in 0..3 {
-        let nothing = event("ledger.do", json!([]));
-        let report = books.runtime.publish_within(nothing, SHORT).await.unwrap();
-        assert_eq!(
-            told(report.of("ledger/do"), Class::Timeout),
-            "ledger did not end start by the publisher's deadline and was stopped"
-        );
-    }
-    lets_start(Some("")).await;
-    books.does(json!([])).await;
-
-    books.fails(json!([{ "end": "trap" }]), Class::Trap).await;
-    lets_start(None).await;
-    let words = books.fails(json!([]), Class::Timeout).await;
-    assert!(words.contains("(plugin.limits.timeout)"), "{words}");
-    // Each start that fails doubles the wait; on a slow machine the first ones may be over before the next event.
-    let mut ends = Vec::new();
-    while ends.last() != Some(&Class::Unavailable) && ends.len() < 10 {
-        ends.push(books.tell(json!([])).await.class);
-    }
-    assert_eq!(ends.last(), Some(&Class::Unavailable), "{ends:?}");
 }

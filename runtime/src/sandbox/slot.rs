@@ -1,0 +1,134 @@
+//! A place in a pool: the right to run one instance, and how a fresh one is made where none waits.
+
+use std::sync::Arc;
+
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout_at;
+
+use crate::event::Event;
+use crate::handler::Fault;
+use crate::outcome::Class;
+use crate::sandbox::backoff::{TooEarly, Try};
+use crate::sandbox::deadline::{Deadline, SetBy};
+use crate::sandbox::instance::{Failed, Instance};
+use crate::sandbox::pool::Pool;
+
+/// The right to run one instance; given back when dropped, whatever happened.
+pub(super) struct Slot<'a> {
+    pool: &'a Pool,
+    permit: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Slot<'a> {
+    pub(super) fn new(pool: &'a Pool, permit: Option<SemaphorePermit<'a>>) -> Self {
+        Self { pool, permit }
+    }
+
+    pub(super) fn take(&mut self, permit: SemaphorePermit<'a>) {
+        self.permit = Some(permit);
+    }
+
+    /// An instance that waits, or a fresh one with what its `start` published. `pool` is the slot's.
+    ///
+    /// `start` has the time that the plugin's limits give, whatever the deadline is: a handler that has less, or a publisher
+    /// who waits less long, must not be the end of every instance before it has begun. Where the deadline passes first the
+    /// caller is told `overloaded`, and the start goes on in this slot, for the next call.
+    pub(super) async fn instance(
+        self,
+        pool: &Arc<Pool>,
+        deadline: Deadline,
+        cause: Option<&Event>,
+    ) -> Result<(Self, Instance, Vec<Event>), Failed> {
+        let waiting = pool.idle().pop();
+        if let Some(instance) = waiting {
+            return Ok((self, instance, Vec::new()));
+        }
+        let (backoff, name) = (&pool.backoff, &pool.blueprint.name);
+        let attempt = backoff.begin().map_err(|early| not_yet(name, &early))?;
+        if deadline.set_by == SetBy::Limits {
+            let (instance, outbox) = start(pool.clone(), deadline, cause.cloned(), attempt).await?;
+            return Ok((self, instance, outbox));
+        }
+        let own = Deadline::of_limits(&pool.blueprint.limits);
+        let mut starting = Box::pin(start(pool.clone(), own, cause.cloned(), attempt));
+        match timeout_at(deadline.at, &mut starting).await {
+            Ok(started) => started.map(|(instance, outbox)| (self, instance, outbox)),
+            Err(_) => {
+                let kept = self.keep(pool.clone());
+                tokio::spawn(async move {
+                    let pool = &kept.pool;
+                    match starting.await {
+                        Ok((instance, outbox)) => {
+                            pool.keep(instance);
+                            pool.supervision.supervisor.published(outbox);
+                        }
+                        Err(failed) => pool.count(&failed.fault),
+                    }
+                });
+                Err(still_starting(name, deadline).into())
+            }
+        }
+    }
+
+    /// The same place for longer than its caller waits.
+    fn keep(mut self, pool: Arc<Pool>) -> Kept {
+        if let Some(permit) = self.permit.take() {
+            permit.forget();
+        }
+        Kept { pool }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.pool.told_of_return();
+    }
+}
+
+/// A place that belongs to no call.
+struct Kept {
+    pool: Arc<Pool>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.pool.permits.add_permits(1);
+        self.pool.told_of_return();
+    }
+}
+
+/// Makes a new instance and starts it, which ends or lengthens the wait before the next try.
+async fn start(
+    pool: Arc<Pool>,
+    deadline: Deadline,
+    cause: Option<Event>,
+    attempt: Try,
+) -> Result<(Instance, Vec<Event>), Failed> {
+    let made = Instance::new(&pool.blueprint, deadline);
+    let started = async { made.await?.start(deadline, cause.as_ref()).await };
+    match started.await {
+        Ok(done) => {
+            pool.backoff.succeeded();
+            Ok((done.instance, done.outbox))
+        }
+        Err(failed) => {
+            pool.backoff.failed(attempt, &failed.fault, fastrand::f64());
+            Err(failed)
+        }
+    }
+}
+
+/// What a delivery is told that comes between two tries to start an instance.
+fn not_yet(plugin: &str, early: &TooEarly) -> Fault {
+    let (why, left) = (&early.why, early.left.as_secs_f64());
+    let message = format!("{plugin} could not be started: {why}; tried again in {left:.1} s");
+    Fault::new(Class::Unavailable, message)
+}
+
+/// What a delivery is told whose time was over before its instance was there.
+fn still_starting(plugin: &str, deadline: Deadline) -> Fault {
+    let until = deadline.set_by.shown();
+    let message = format!("{plugin} was still starting a fresh instance at {until}; the next event may get it");
+    Fault::new(Class::Overloaded, message).with_deadline_of(deadline.set_by.of())
+}
