@@ -103,8 +103,10 @@ impl Plugin {
 
     /// A plugin whose faults were too many is quarantined from that moment on, whenever its life is changed next.
     pub(crate) fn state(&self) -> PluginState {
+        // Asked first: who settles it sets the state before it is taken from there.
+        let quarantined = self.serving.quarantined().is_some();
         match self.settled_state() {
-            PluginState::Started if self.serving.quarantined().is_some() => PluginState::Quarantined,
+            PluginState::Started if quarantined => PluginState::Quarantined,
             state => state,
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use palisade::{
-    Class, DeadLetterReason, Health, LogRecord, LogSink, PluginError, PluginSpec, PluginState, QuarantinePolicy,
-    RetryPolicy, Runtime,
+    Class, DeadLetterReason, Health, LogRecord, LogSink, PluginError, PluginState, QuarantinePolicy, RetryPolicy,
+    Runtime,
 };
 use palisade_tests::{Seen, config, event, hostile, limits, publishes, runtime, runtime_with, small_engine, spec};
 use serde_json::{Value, json};

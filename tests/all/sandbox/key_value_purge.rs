@@ -1,13 +1,22 @@
 //! What a plugin has in its key-value store is thrown away when the operator says so, and never else.
 
 use palisade::{
-    Class, KeyValueError, KeyValueStore as _, KeyValueUsage, MemoryKeyValueStore, PluginError, PluginState,
+    Class, KeyValueError, KeyValueStore as _, KeyValueUsage, MemoryKeyValueStore, PluginError, PluginSpec, PluginState,
     QuarantinePolicy, Runtime,
 };
-use palisade_tests::config;
-use serde_json::json;
+use palisade_tests::{config, publishes};
+use serde_json::{Value, json};
 
 use super::ledger::{Books, Mood, Watched, ledger};
+
+/// Another plugin, which takes no event and has written so much in `start`.
+fn other(writes: Value) -> PluginSpec {
+    let grants = publishes("ledger.*")
+        .key_value()
+        .subscribe(["other.>".parse().unwrap()]);
+    let in_start = config(json!({ "in-start": [writes] }));
+    ledger().name("other").grants(grants).config(in_start)
+}
 
 const NOTHING: KeyValueUsage = KeyValueUsage { keys: 0, bytes: 0 };
 
@@ -18,11 +27,8 @@ async fn s12_a_purge_throws_away_one_plugins_data() {
     let store = Watched::new();
     let books = Books::with(Runtime::builder().key_value(store.clone()), ledger()).await;
     let runtime = &books.runtime;
-    let in_start = config(json!({ "in-start": [{ "set": ["a", "other"] }] }));
-    runtime
-        .launch(vec![ledger().name("other").config(in_start)])
-        .await
-        .unwrap();
+    let other = other(json!({ "set": ["a", "other"] }));
+    runtime.launch(vec![other]).await.unwrap();
     let others = store.usage("other").await.unwrap();
     assert_eq!(others, KeyValueUsage { keys: 1, bytes: 6 });
     books
@@ -111,13 +117,10 @@ async fn s12_a_purge_that_fails_leaves_all_as_it_was() {
 #[tokio::test]
 async fn s12_h27_a_purge_makes_room_for_the_others() {
     let builder = Runtime::builder().key_value(MemoryKeyValueStore::new(1000));
-    let in_start = config(json!({ "in-start": [{ "set-sized": ["a", 599] }] }));
     let books = Books::with(builder, ledger()).await;
     let runtime = &books.runtime;
-    runtime
-        .launch(vec![ledger().name("other").config(in_start)])
-        .await
-        .unwrap();
+    let other = other(json!({ "set-sized": ["a", 599] }));
+    runtime.launch(vec![other]).await.unwrap();
     let too_much = json!([{ "set-sized": ["a", 500] }]);
     books.fails(too_much.clone(), Class::Unavailable).await;
     runtime.unload("other").await.unwrap();

@@ -135,7 +135,9 @@ impl Watched {
     where
         T: Send + 'a,
     {
-        match *self.mood.lock().unwrap() {
+        // Copied: a panic must not find it locked.
+        let mood = *self.mood.lock().unwrap();
+        match mood {
             Mood::Well => well,
             Mood::Failing => Box::pin(async { Err(KeyValueError::Failed("the disk is gone".to_owned())) }),
             Mood::Panicking => panic!("a store that panics"),

@@ -6,7 +6,7 @@ use palisade::{ComponentError, LoadError, PluginKind, PluginSpec, Runtime, diges
 use palisade_tests::{hostile, plugin, runtime, spec};
 use serde_json::Value;
 
-use super::beside::{self, neighbour, sin_event};
+use super::beside::{self, sin_event};
 use super::patched::{built, built_for, replaced};
 
 /// Loads what must be refused, beside a neighbour that must not notice; the message.
