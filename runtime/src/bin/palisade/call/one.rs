@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use palisade::{
-    Context, Disposition, Event, EventError, Failure, Grants, Origin, Outcome, Pattern, PluginKind, PluginSpec,
-    PluginStatus, QueuePolicy, Report, Runtime, SubscribeOptions, SubscriptionId,
+    ComponentError, Context, Disposition, Event, EventError, Failure, Grants, LaunchError, LaunchFailure, LoadError,
+    Origin, Outcome, Pattern, PluginKind, PluginSpec, PluginStatus, QueuePolicy, Report, Runtime, SubscribeOptions,
+    SubscriptionId,
 };
+
+use super::grants;
 
 /// What came of the call.
 pub(super) struct Called {
@@ -48,7 +51,7 @@ impl Called {
 pub(super) async fn call(runtime: &Runtime, spec: PluginSpec, event: Result<Event, EventError>) -> Result<Called> {
     let (limit, heard, granted) = (spec.limits.timeout, Heard::default(), spec.grants.subscribe.clone());
     let listening = heard.listen(runtime, &spec.grants)?;
-    runtime.launch(vec![spec]).await?;
+    runtime.launch(vec![spec]).await.map_err(refused)?;
     let report = match &event {
         Ok(event) => runtime.publish(event.clone()).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
@@ -75,6 +78,21 @@ pub(super) async fn call(runtime: &Runtime, spec: PluginSpec, event: Result<Even
         answer,
         published,
     })
+}
+
+/// Why it could not be started, with the argument that would let it.
+fn refused(error: LaunchError) -> anyhow::Error {
+    let argument = error.0.iter().find_map(|failure| match failure {
+        LaunchFailure::Load(LoadError::Component {
+            source: ComponentError::NotGranted { grant, .. },
+            ..
+        }) => grants::argument(*grant),
+        _ => None,
+    });
+    match argument {
+        Some(argument) => anyhow!("{error}; call gives it with {argument}"),
+        None => error.into(),
+    }
 }
 
 fn understand(mut report: Report, plugin: &PluginStatus, event_type: &str, granted: Vec<Pattern>) -> Answer {
