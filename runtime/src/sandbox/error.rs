@@ -97,7 +97,7 @@ pub enum ComponentError {
     #[error("it has a shared memory, which no plugin may have: build it without the threads proposal")]
     SharedMemory,
     /// The component needs more from its first moment than it may have.
-    #[error("it needs {}; its limit is {} ({kind})", kind.counted(*needed), kind.amount(*limit))]
+    #[error("it needs {}; its limit is {} ({kind})", kind.counted_above(*needed, *limit), kind.amount(*limit))]
     TooLarge {
         /// Which limit.
         kind: LimitKind,

@@ -81,22 +81,26 @@ impl Hit {
     pub(super) fn words(self, given: &Given) -> String {
         if self == Hit::HttpHeaders {
             // No key sets it.
-            return self.asked(given.phase);
+            return self.asked(given);
         }
         format!(
             "{}; its limit is {} ({})",
-            self.asked(given.phase),
+            self.asked(given),
             self.allowed(given),
             self.limit()
         )
     }
 
-    fn asked(self, phase: &str) -> String {
+    fn asked(self, Given { phase, limits, .. }: &Given) -> String {
         match self {
             Hit::Timeout => format!("did not end {phase} by its deadline and was stopped"),
             Hit::Fuel => "burnt all the fuel of one call".to_owned(),
             Hit::Memory(None) => "asked for more memory than there can be".to_owned(),
-            Hit::Memory(Some(asked)) | Hit::TableElements(asked) | Hit::Count(_, asked) => {
+            Hit::Memory(Some(asked)) => {
+                let asked = self.limit().counted_above(asked, limits.memory as u64);
+                format!("asked for {asked}")
+            }
+            Hit::TableElements(asked) | Hit::Count(_, asked) => {
                 format!("asked for {}", self.limit().counted(asked))
             }
             Hit::Stack => "used up its stack".to_owned(),

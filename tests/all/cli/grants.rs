@@ -132,3 +132,39 @@ fn s8_clocks_are_as_exact_as_is_said() {
         assert_eq!(resolution == 1_000_000, is_coarse, "{clocks:?}: {answer}");
     }
 }
+
+/// S8: what an argument can't give is said, not passed over.
+#[test]
+fn s8_grants_that_would_do_nothing_are_refused() {
+    let (dir, event) = (Dir::new(), line("e-1", "user.login", ""));
+    let filter = component("no-secrets");
+    for grant in [
+        &["--grant-publish", "a.*"][..],
+        &["--grant-subscribe", "a.*"],
+        &["--key-value"],
+        &["--http", "https://api.example.com"],
+    ] {
+        let call = [&["call", &filter, "-"], grant].concat();
+        dir.piped(&call, &event)
+            .expect(1)
+            .says(&["no-secrets is a filter, which is granted env, fs and clocks only"]);
+    }
+    let call = [
+        "call", &filter, "-", "--env", "REGION", "--fs", ".:/here", "--clocks", "precise",
+    ];
+    dir.piped(&call, &event).expect(0);
+    let probe = component("probe");
+    let call = ["call", &probe, "-", "--fs", ".:/here", "--fs", ".:/here/:write"];
+    dir.piped(&call, &event)
+        .expect(1)
+        .says(&["two directories are called /here"]);
+}
+
+#[test]
+fn a_plugin_that_depends_on_another_is_not_called_alone() {
+    let call = ["call", &component("dependent"), "-"];
+    let ended = Dir::new().piped(&call, line("e-1", "dependent.do", ""));
+    ended
+        .expect(1)
+        .says(&["dependent depends on probe", "palisade run --stdin"]);
+}

@@ -64,6 +64,8 @@ fn wrong_usage_is_exit_code_2() {
         &["call", "a.wasm", "b.json", "--grant-publish", "a..b"],
         &["call", "a.wasm", "b.json", "--grant-publish", "plugin.>"],
         &["call", "a.wasm", "b.json", "--fs", "here"],
+        &["call", "a.wasm", "b.json", "--timeout", "11years"],
+        &["call", "a.wasm", "b.json", "--memory", "2TiB"],
         &["call", "a.wasm", "b.json", "--fs", "here:/a/../b"],
         &["call", "a.wasm", "b.json", "--name", "x"],
         &["call", "a.wasm", "b.json", "--env", "REGION=eu"],

@@ -147,10 +147,11 @@ pub(crate) struct InspectArguments {
 
 const INSPECT_HELP: &str = "\
 Only the component's `describe` is run, with nothing granted. It is shown whatever it asks for:
-\"asks for\" names the grants without which `run`, `check` and `call` refuse it. What it would publish,
-subscribe to, read or write besides shows only when it runs.
-With --config, limits and timeouts are those in force there, each that is not the default beside its
-default, each that `ceilings` cut beside what it would be without; and \"asks for\" tells what is granted.
+\"asks for\" names the grants without which `run`, `check` and `call` refuse it. What it would
+publish, read or write besides shows only when it runs.
+
+With --config, limits and timeouts are those in force there. A limit that is not the default shows
+the default as well, and whether `ceilings` cut it; \"asks for\" says what the table grants.
 
 Examples:
   palisade inspect plugin.wasm
@@ -159,10 +160,17 @@ Examples:
 
 Exit codes: 0 it can be loaded once it is granted what it asks for, 1 it can't, 2 wrong usage.";
 
+/// What is longer is a mistake, as in a config file.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// What is larger is a mistake, as in a config file.
+const LARGEST: u64 = 1 << 40;
+
 /// A time such as `15s`, for arguments.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time.is_zero() => Err("it has to be longer than nothing".to_owned()),
+        Ok(time) if time > LONGEST => Err("it is longer than 10 years, the most that is taken".to_owned()),
         Ok(time) => Ok(time),
         Err(error) => Err(format!("no time such as 15s or 100ms: {error}")),
     }
@@ -175,6 +183,7 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
         .map_err(|_| "no size such as 64MiB".to_owned())?;
     match usize::try_from(size.as_u64()) {
         Ok(0) => Err("it has to be more than nothing".to_owned()),
+        Ok(_) if size.as_u64() > LARGEST => Err("it is beyond 1 TiB, the most that is taken".to_owned()),
         Ok(bytes) => Ok(bytes),
         Err(_) => Err("more than this machine can have".to_owned()),
     }

@@ -99,7 +99,7 @@ impl Inspected<'_> {
             });
         let needs: Vec<_> = needs.collect();
         if needs.is_empty() {
-            "no grant, to be loaded".to_owned()
+            "no grants".to_owned()
         } else {
             needs.join(", ")
         }

@@ -115,7 +115,11 @@ impl Compared {
             notes.push(format!("default: {}", self.default.1));
         }
         if self.is_cut() {
-            notes.push(format!("without ceilings.{key}: {}", self.asked.1));
+            let from = match &self.asked {
+                asked if *asked == self.default => String::new(),
+                (_, asked, _) => format!(" from {asked}"),
+            };
+            notes.push(format!("cut to ceilings.{key}{from}"));
         }
         let notes = if notes.is_empty() {
             String::new()

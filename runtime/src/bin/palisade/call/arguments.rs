@@ -49,8 +49,9 @@ What the plugin logs is shown with --log-level info.
 
 Examples:
   palisade call auth-enhancer.wasm event.json --grant-publish 'auth.*' --set threshold=1
-  palisade call audit-logger.wasm event.json --fs ./audit:/audit:write --set file=/audit/audit.ndjson
-  palisade call plugin.wasm event.json --http https://api.example.com --http-private http://localhost:8080
+  palisade call audit-logger.wasm event.json --fs ./audit:/audit:write --set file=/audit/log
+  palisade call plugin.wasm event.json --http https://api.example.com
+  palisade call plugin.wasm event.json --http-private http://localhost:8080
   palisade call plugin.wasm event.json --config palisade.toml --json
   head -1 events.ndjson | palisade call plugin.wasm - --timeout 2s --fuel 1000000
 

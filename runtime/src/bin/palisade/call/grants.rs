@@ -1,8 +1,10 @@
 //! What `palisade call` lets the plugin do: an argument for each grant of a config file.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use palisade::{
     ClockGrant, FsGrant, FsMode, Grants, HttpGrant, HttpGrantError, NeededGrant, Pattern, PatternError, is_reserved,
@@ -50,7 +52,8 @@ enum Clocks {
 }
 
 impl GrantArguments {
-    pub(super) fn add_to(&self, grants: &mut Grants) {
+    /// Fails where two directories get one name, of which the plugin would see one.
+    pub(super) fn add_to(&self, grants: &mut Grants) -> Result<()> {
         grants.publish.extend(self.grant_publish.iter().cloned());
         grants.subscribe.extend(self.grant_subscribe.iter().cloned());
         grants.env.extend(self.env.iter().cloned());
@@ -61,6 +64,18 @@ impl GrantArguments {
         });
         grants.key_value |= self.key_value;
         grants.http.extend(self.http.iter().chain(&self.http_private).cloned());
+        let mut names = BTreeSet::new();
+        match grants
+            .fs
+            .iter()
+            .find(|fs| !names.insert(fs.guest.trim_end_matches('/')))
+        {
+            Some(twice) => bail!(
+                "two directories are called {} for the plugin: grant one of them by another name",
+                twice.guest
+            ),
+            None => Ok(()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::CallArguments;
 pub(super) fn of(arguments: &CallArguments) -> Result<(PluginSpec, RuntimeBuilder)> {
     let (mut spec, builder) = arguments.table.of(&arguments.file)?;
     apply(&mut spec, arguments);
+    arguments.grants.add_to(&mut spec.grants)?;
     Ok((spec, builder))
 }
 
@@ -23,5 +24,4 @@ fn apply(spec: &mut PluginSpec, arguments: &CallArguments) {
     for setting in &arguments.set {
         spec.config = std::mem::take(&mut spec.config).with(&setting.key, setting.value.clone());
     }
-    arguments.grants.add_to(&mut spec.grants);
 }
