@@ -81,7 +81,7 @@ fn s8_a_grant_of_the_config_is_told_and_not_in_force() {
 const CEILINGS: &str = r#"
     [defaults.limits]
     log-bytes = "32KiB"
-    handles = 2000
+    handles = 300
     [ceilings]
     timeout = "12s"
     handles = 512
@@ -111,7 +111,7 @@ fn s1_with_a_config_limits_are_those_in_force() {
         "    timeout               12s  (default: 30s; cut to ceilings.timeout)",
         "    fuel                  1,000,000,000  (default: not metered; cut to ceilings.fuel)",
         "    memory                10.0 MiB  (default: 64.0 MiB)",
-        "    handles               512  (default: 256; cut to ceilings.handles from 2,000)",
+        "    handles               300  (default: 256)",
         "    log-bytes             32.0 KiB  (default: 64.0 KiB)",
         "    tables                64",
         "  handler audit (timeout 12s; it asks for 15s)",
@@ -126,11 +126,11 @@ fn s1_with_a_config_limits_are_those_in_force() {
         (&"12s".into(), &(10 << 20).into())
     );
     let changed = serde_json::json!({
-        "timeout": { "default": "30s", "without_ceiling": "30s" },
-        "fuel": { "default": null, "without_ceiling": null },
-        "memory": { "default": 64 << 20 },
-        "handles": { "default": 256, "without_ceiling": 2000 },
-        "log-bytes": { "default": 64 << 10 },
+        "timeout": { "default": "30s", "cut_to_ceiling": true },
+        "fuel": { "default": null, "cut_to_ceiling": true },
+        "memory": { "default": 64 << 20, "cut_to_ceiling": false },
+        "handles": { "default": 256, "cut_to_ceiling": false },
+        "log-bytes": { "default": 64 << 10, "cut_to_ceiling": false },
     });
     assert_eq!(json["changed_limits"], changed, "{json}");
     let handler = &json["handlers"][0];

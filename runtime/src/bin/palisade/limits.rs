@@ -47,7 +47,8 @@ fn rows(limits: &Limits) -> [Row; 22] {
     ]
 }
 
-/// One limit beside its default, and beside what it would be without a ceiling.
+/// One limit beside its default, and beside what it would be without a ceiling: a table that asks for more than its ceiling is an
+/// error, so that only what a plugin inherits is cut.
 struct Compared {
     row: Row,
     default: Row,
@@ -89,11 +90,11 @@ impl Effective<'_> {
             .into()
     }
 
-    /// Those that differ from the defaults or were cut, by key.
+    /// Those that differ from the defaults, by key.
     pub(crate) fn others_in_json(&self) -> Value {
         let others = self
             .compared()
-            .filter(|limit| limit.is_changed() || limit.is_cut())
+            .filter(Compared::is_changed)
             .map(|limit| (limit.row.0.to_owned(), limit.in_json()));
         others.collect::<Map<_, _>>().into()
     }
@@ -115,26 +116,15 @@ impl Compared {
             notes.push(format!("default: {}", self.default.1));
         }
         if self.is_cut() {
-            let from = match &self.asked {
-                asked if *asked == self.default => String::new(),
-                (_, asked, _) => format!(" from {asked}"),
-            };
-            notes.push(format!("cut to ceilings.{key}{from}"));
+            notes.push(format!("cut to ceilings.{key}"));
         }
-        let notes = if notes.is_empty() {
-            String::new()
-        } else {
-            format!("  ({})", notes.join("; "))
-        };
-        format!("    {key:<21} {shown}{notes}\n")
+        if notes.is_empty() {
+            return format!("    {key:<21} {shown}\n");
+        }
+        format!("    {key:<21} {shown}  ({})\n", notes.join("; "))
     }
 
-    fn in_json(self) -> Value {
-        let is_cut = self.is_cut();
-        let mut object = json!({ "default": self.default.2 });
-        if let (true, Value::Object(object)) = (is_cut, &mut object) {
-            object.insert("without_ceiling".to_owned(), self.asked.2);
-        }
-        object
+    fn in_json(&self) -> Value {
+        json!({ "default": self.default.2, "cut_to_ceiling": self.is_cut() })
     }
 }
