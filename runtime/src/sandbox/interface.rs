@@ -86,3 +86,28 @@ fn split(name: &str) -> (&str, Option<&str>) {
     name.split_once('@')
         .map_or((name, None), |(path, version)| (path, Some(version)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S8: what this runtime was built without is refused whatever is granted, and says so.
+    #[test]
+    fn s8_http_is_offered_where_it_is_built_in() {
+        let http = "wasi:http/types@0.2.6";
+        let expected = if cfg!(feature = "wasi-http") {
+            Ok(())
+        } else {
+            Err(ComponentError::WithoutFeature {
+                interface: http.to_owned(),
+                feature: "wasi-http",
+            })
+        };
+        assert_eq!(check_offered(http), expected);
+        let other = "wasi:nothing/at-all";
+        assert_eq!(
+            check_offered(other),
+            Err(ComponentError::UnknownImport(other.to_owned()))
+        );
+    }
+}

@@ -41,7 +41,7 @@ fn a_plugin_is_shown() {
 
 /// S8, S12: it is told, not refused; and nothing is granted for it to be told.
 #[test]
-fn s8_s12_what_a_plugin_needs_a_grant_for_is_shown() {
+fn s12_what_a_plugin_needs_a_grant_for_is_shown() {
     for (name, import, asks) in [
         ("ledger", "wasi:keyvalue/store@0.2.0-draft2", "key-value"),
         ("fetcher", "wasi:http/outgoing-handler@", "http"),
