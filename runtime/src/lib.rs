@@ -78,9 +78,9 @@ pub use limits::{LimitKind, Limits};
 pub use outcome::{Class, Disposition, HandlerName, Outcome, Receipt, Refusal, Report};
 pub use pattern::{Pattern, PatternError};
 pub use plugin::{
-    ClockGrant, FsGrant, FsMode, Grants, HandlerInfo, HandlerSpec, HttpGrant, Inspection, LaunchError, LaunchFailure,
-    LoadError, Ordering, PluginConfig, PluginError, PluginInfo, PluginSpec, PluginState, PluginStatus, REDACTED,
-    Source,
+    ClockGrant, FsGrant, FsMode, Grants, HandlerInfo, HandlerSpec, HttpGrant, HttpGrantError, Inspection, LaunchError,
+    LaunchFailure, LoadError, NeededGrant, Ordering, PluginConfig, PluginError, PluginInfo, PluginSpec, PluginState,
+    PluginStatus, REDACTED, Source,
 };
 pub use quarantine::QuarantinePolicy;
 pub use runtime::{Drained, Runtime, RuntimeHealth, WeakRuntime};

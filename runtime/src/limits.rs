@@ -228,6 +228,14 @@ impl LimitKind {
         }
     }
 
+    /// The same of what is above a limit, in a unit in which that shows.
+    pub(crate) fn counted_above(self, amount: u64, limit: u64) -> String {
+        match self {
+            LimitKind::Memory if bytes_shown(amount) == bytes_shown(limit) => format!("{amount} bytes of memory"),
+            _ => self.counted(amount),
+        }
+    }
+
     /// A number of it, in its unit.
     pub(crate) fn amount(self, amount: u64) -> String {
         match self {
@@ -241,7 +249,7 @@ impl LimitKind {
 pub(crate) fn bytes_shown(bytes: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let Some((unit, size)) = UNITS.iter().find(|(_, size)| bytes >= *size) else {
-        return format!("{bytes} bytes");
+        return format!("{bytes} byte{}", if bytes == 1 { "" } else { "s" });
     };
     match (bytes / size, bytes % size * 10 / size) {
         (whole, 0) => format!("{whole} {unit}"),
@@ -262,9 +270,10 @@ mod tests {
     /// S1: bytes are told in the unit that fits.
     #[test]
     fn s1_bytes_are_shown_in_their_unit() {
-        let shown = [0, 1023, 1024, 65_536, 71 << 20, (64 << 20) + (1 << 19), u64::MAX].map(bytes_shown);
+        let shown = [0, 1, 1023, 1024, 65_536, 71 << 20, (64 << 20) + (1 << 19), u64::MAX].map(bytes_shown);
         let expected = [
             "0 bytes",
+            "1 byte",
             "1023 bytes",
             "1 KiB",
             "64 KiB",
@@ -273,5 +282,13 @@ mod tests {
             "17179869183.9 GiB",
         ];
         assert_eq!(shown, expected);
+    }
+
+    /// S1: what is a little above a limit does not look like it.
+    #[test]
+    fn s1_what_is_above_a_limit_differs_from_it() {
+        let above = |amount| LimitKind::Memory.counted_above(amount, 1 << 20);
+        assert_eq!(above((1 << 20) + 65_536), "1114112 bytes of memory");
+        assert_eq!(above(2 << 20), "2 MiB of memory");
     }
 }

@@ -253,10 +253,11 @@ impl Runtime {
         self.inner.manager.load(spec).await
     }
 
-    /// Everything that [`load`](Self::load) would find out, without loading.
+    /// Everything that [`load`](Self::load) would find out, without loading, and whatever the spec grants: what is lacking of
+    /// [`Inspection::needs`] is no error here. Only `describe` is run, where nothing is granted in any case.
     ///
     /// # Errors
-    /// As `load`.
+    /// As `load`, but for grants.
     pub async fn inspect(&self, spec: PluginSpec) -> Result<Inspection, LoadError> {
         self.inner.manager.inspect(spec).await
     }

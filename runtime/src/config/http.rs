@@ -45,6 +45,5 @@ impl<'de> Visitor<'de> for HttpVisitor {
 }
 
 fn entry<E: Error>(HttpTable { origin, private }: HttpTable) -> Result<HttpEntry, E> {
-    let grant = HttpGrant { origin, private };
-    grant.checked().map(HttpEntry).map_err(E::custom)
+    HttpGrant::new(&origin, private).map(HttpEntry).map_err(E::custom)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::event::is_reserved;
 use crate::pattern::Pattern;
+use crate::plugin::NeededGrant;
 use crate::plugin::address::is_public;
 use crate::plugin::origin::{HttpHost, HttpOrigin};
 
@@ -57,18 +58,32 @@ pub struct HttpGrant {
     pub private: bool,
 }
 
+/// Why there can't be such an [`HttpGrant`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpGrantError {
+    /// What it names is no origin.
+    #[error("{0}")]
+    NoOrigin(String),
+    /// The host is an address that is not public, and the grant does not say that it may be.
+    #[error("{origin} has no public address: grant it with `private = true`, if it is meant")]
+    NotPublic {
+        /// The origin.
+        origin: String,
+    },
+}
+
 impl HttpGrant {
-    /// The same grant, its origin spelt in the one way that [`Grants::allows`] compares; an error names a wrong one.
-    pub(crate) fn checked(&self) -> Result<Self, String> {
-        let origin: HttpOrigin = self.origin.parse()?;
-        match origin.host() {
-            HttpHost::Ip(address) if !self.private && !is_public(*address) => Err(format!(
-                "{origin} has no public address: grant it with `private = true`, if it is meant"
-            )),
-            _ => Ok(Self {
-                origin: origin.to_string(),
-                private: self.private,
-            }),
+    /// A grant that is checked now rather than at load; its origin is spelt in the one way that origins are compared in.
+    ///
+    /// # Errors
+    /// When it names no origin, or an address that is not public without being `private`.
+    pub fn new(origin: &str, private: bool) -> Result<Self, HttpGrantError> {
+        let parsed: HttpOrigin = origin.parse().map_err(HttpGrantError::NoOrigin)?;
+        let origin = parsed.to_string();
+        match parsed.host() {
+            HttpHost::Ip(address) if !private && !is_public(*address) => Err(HttpGrantError::NotPublic { origin }),
+            _ => Ok(Self { origin, private }),
         }
     }
 }
@@ -101,8 +116,8 @@ pub(crate) enum Ask<'a> {
     Publish(&'a str),
     /// May it subscribe to this pattern of its own accord?
     Subscribe(&'a Pattern),
-    /// May it import this interface?
-    Import(&'a str),
+    /// May it import the interfaces that need this?
+    Import(NeededGrant),
     /// May it send HTTP requests to this origin?
     #[cfg(feature = "wasi-http")]
     Http(&'a HttpOrigin),
@@ -110,9 +125,6 @@ pub(crate) enum Ask<'a> {
     #[cfg(feature = "wasi-http")]
     Connect(&'a HttpOrigin, IpAddr),
 }
-
-/// Interfaces that need a grant, each with the grant's name.
-const GRANTED_IMPORTS: [(&str, &str); 1] = [("wasi:keyvalue/", "key-value")];
 
 impl Grants {
     /// Adds patterns of types it may publish.
@@ -193,16 +205,8 @@ impl Grants {
             Ask::Subscribe(pattern) => Err(format!(
                 "no subscribe grant covers `{pattern}` (plugin.grants.subscribe)"
             )),
-            Ask::Import(interface) if interface.starts_with("wasi:http/") => self.has_http(),
-            Ask::Import(interface) => {
-                let needed = GRANTED_IMPORTS.iter().find(|(prefix, _)| interface.starts_with(prefix));
-                match needed {
-                    Some((_, grant)) if !self.has(grant) => {
-                        Err(format!("it needs the grant `{grant}` (plugin.grants.{grant})"))
-                    }
-                    _ => Ok(()),
-                }
-            }
+            Ask::Import(needed) if needed.is_in(self) => Ok(()),
+            Ask::Import(needed) => Err(needed.lacking()),
             #[cfg(feature = "wasi-http")]
             Ask::Http(origin) if self.http_grants(origin).next().is_some() => Ok(()),
             #[cfg(feature = "wasi-http")]
@@ -219,29 +223,14 @@ impl Grants {
         }
     }
 
-    /// Whether it has a grant of those that imports need, by name.
-    fn has(&self, grant: &str) -> bool {
-        match grant {
-            "key-value" => self.key_value,
-            _ => false,
-        }
-    }
-
     /// These grants, with their origins checked and spelt in one way.
-    pub(crate) fn checked(mut self) -> Result<Self, String> {
-        let http = self.http.iter().map(HttpGrant::checked);
+    pub(crate) fn checked(mut self) -> Result<Self, HttpGrantError> {
+        let http = self
+            .http
+            .iter()
+            .map(|grant| HttpGrant::new(&grant.origin, grant.private));
         self.http = http.collect::<Result<_, _>>()?;
         Ok(self)
-    }
-
-    fn has_http(&self) -> Result<(), String> {
-        if self.http.is_empty() {
-            return Err("it needs the grant `http` with an origin in it (plugin.grants.http)".to_owned());
-        }
-        if cfg!(not(feature = "wasi-http")) {
-            return Err("this runtime was built without the feature `wasi-http`".to_owned());
-        }
-        Ok(())
     }
 
     #[cfg(feature = "wasi-http")]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::pattern::Pattern;
+use crate::plugin::NeededGrant;
 use crate::sandbox::PluginKind;
 
 /// What `describe` answered.
@@ -65,6 +66,8 @@ pub struct Inspection {
     pub size: usize,
     /// The interfaces it imports.
     pub imports: Vec<String>,
+    /// The grants without which it would not be loaded.
+    pub needs: Vec<NeededGrant>,
     /// The limits in force, ceilings considered.
     pub limits: Limits,
 }

@@ -59,9 +59,9 @@ impl Manager {
         }
     }
 
-    /// Everything that `load` would find out, and nothing of it kept.
+    /// Everything that `load` would find out but for grants, and nothing of it kept.
     pub(crate) async fn inspect(&self, spec: PluginSpec) -> Result<Inspection, LoadError> {
-        Ok(Prepared::new(&self.shared, spec).await?.inspection())
+        Ok(Prepared::to_be_shown(&self.shared, spec).await?.inspection())
     }
 
     pub(crate) async fn load(&self, spec: PluginSpec) -> Result<PluginStatus, LoadError> {

@@ -8,6 +8,7 @@ pub(crate) mod grants;
 mod handler;
 mod info;
 mod manager;
+mod needed;
 mod one;
 pub(crate) mod origin;
 mod prepare;
@@ -17,11 +18,12 @@ mod supervisor;
 
 pub use config::{PluginConfig, REDACTED};
 pub use error::{LaunchError, LaunchFailure, LoadError, PluginError};
-pub use grants::{ClockGrant, FsGrant, FsMode, Grants, HttpGrant};
+pub use grants::{ClockGrant, FsGrant, FsMode, Grants, HttpGrant, HttpGrantError};
 #[cfg(feature = "cli")]
 pub(crate) use info::is_name;
 pub use info::{HandlerInfo, Inspection, Ordering, PluginInfo};
 pub(crate) use manager::Manager;
+pub use needed::NeededGrant;
 pub(crate) use prepare::Shared;
 pub use spec::{HandlerSpec, PluginSpec, Source};
 pub use state::{PluginState, PluginStatus};

@@ -339,10 +339,8 @@ fn handlers(prepared: &Prepared, serving: &Arc<Serving>) -> Vec<(HandlerName, Ar
     let described = (0_u32..).zip(&info.handlers);
     let made = described.map(|(index, handler)| {
         let own = spec.handlers.get(&handler.name).cloned().unwrap_or_default();
-        let asked = own.timeout.or(handler.timeout).unwrap_or(limits.timeout);
         let options = SubscribeOptions {
-            // A plugin may ask for less time than it is allowed, never for more.
-            timeout: asked.min(limits.timeout),
+            timeout: spec.handler_timeout(handler, limits),
             concurrency: spec.concurrency.max(1),
             queue: own.queue.unwrap_or(spec.queue),
             retry: own.retry.unwrap_or(spec.retry),

@@ -46,9 +46,27 @@ pub(crate) struct Prepared {
     pub(crate) patterns: Vec<Vec<Pattern>>,
 }
 
+/// What a component is prepared for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To be started: it must have the grants that it needs.
+    Run,
+    /// To be shown: it needs none, since none is in force while it describes itself.
+    Show,
+}
+
 impl Prepared {
-    /// Runs everything that can fail before a plugin is known: `load`, `check` and `inspect` all go through here.
-    pub(crate) async fn new(shared: &Arc<Shared>, mut spec: PluginSpec) -> Result<Self, LoadError> {
+    /// Runs everything that can fail before a plugin is known, for `load` and `check`.
+    pub(crate) async fn new(shared: &Arc<Shared>, spec: PluginSpec) -> Result<Self, LoadError> {
+        Self::made(shared, spec, Purpose::Run).await
+    }
+
+    /// The same for `inspect`, whatever is granted.
+    pub(crate) async fn to_be_shown(shared: &Arc<Shared>, spec: PluginSpec) -> Result<Self, LoadError> {
+        Self::made(shared, spec, Purpose::Show).await
+    }
+
+    async fn made(shared: &Arc<Shared>, mut spec: PluginSpec, purpose: Purpose) -> Result<Self, LoadError> {
         let label = spec.label();
         let grants = spec.grants.clone().checked();
         spec.grants = grants.map_err(|why| LoadError::Invalid {
@@ -68,6 +86,13 @@ impl Prepared {
             .as_ref()
             .map_or_else(|| spec.limits.clone(), |ceiling| spec.limits.within(ceiling));
         let Loaded { compiled, described } = load(shared, &spec, &limits).await?;
+        if purpose == Purpose::Run {
+            let granted = compiled.check_granted(&spec.grants);
+            granted.map_err(|source| LoadError::Component {
+                plugin: spec.label(),
+                source,
+            })?;
+        }
         let is_known = described.is_some();
         let info = match described {
             Some(info) => info,
@@ -102,6 +127,7 @@ impl Prepared {
             digest: self.compiled.digest,
             size: self.compiled.size,
             imports: self.compiled.imports,
+            needs: self.compiled.needs,
             limits: self.limits,
         }
     }
@@ -121,7 +147,6 @@ async fn load(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Resul
         metered,
         bytes,
         digest,
-        grants: spec.grants.clone(),
         limits: limits.clone(),
     };
     let loaded = shared.loader.load(job).await;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::bus::FilterOptions;
 use crate::delivery::{QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
-use crate::plugin::{Grants, PluginConfig};
+use crate::plugin::{Grants, HandlerInfo, PluginConfig};
 use crate::quarantine::QuarantinePolicy;
 use crate::sandbox::Isolation;
 
@@ -94,6 +94,14 @@ impl PluginSpec {
             filter: FilterOptions::default(),
             quarantine: Some(QuarantinePolicy::default()),
         }
+    }
+
+    /// How long one call of this handler may take: what is said of it here, else what it asks for, and never more than the
+    /// plugin's own limit in `limits`, which are those in force ([`Inspection::limits`](crate::Inspection::limits)).
+    pub fn handler_timeout(&self, handler: &HandlerInfo, limits: &Limits) -> Duration {
+        let own = self.handlers.get(&handler.name).and_then(|own| own.timeout);
+        let asked = own.or(handler.timeout).unwrap_or(limits.timeout);
+        asked.min(limits.timeout)
     }
 
     /// Sets what it is called in this runtime.

@@ -1,5 +1,6 @@
 //! From bytes to a component that can be instantiated: checked, compiled, linked. Lives as long as the plugin.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -8,11 +9,12 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use crate::limits::Limits;
+use crate::plugin::NeededGrant;
 use crate::plugin::grants::{Ask, Grants};
 use crate::sandbox::bindings::{bus, context, filter, handler, keyvalue, logging, plugin, types};
 use crate::sandbox::config_store;
 use crate::sandbox::error::ComponentError;
-use crate::sandbox::interface::{Interface, check_family, check_version};
+use crate::sandbox::interface::{Interface, check_family, check_offered, check_version};
 use crate::sandbox::log::printable;
 use crate::sandbox::needs::check_component;
 use crate::sandbox::state::HostState;
@@ -25,6 +27,8 @@ pub(crate) struct Compiled {
     pub(crate) digest: String,
     pub(crate) size: usize,
     pub(crate) imports: Vec<String>,
+    /// What its imports need.
+    pub(crate) needs: Vec<NeededGrant>,
 }
 
 /// Where the functions are that we call; which ones there are tells the world.
@@ -75,15 +79,16 @@ pub fn digest_of(bytes: &[u8]) -> String {
 }
 
 impl Compiled {
-    /// Checks and links a component, wherever its code comes from. `digest` and `size` are those of its bytes.
+    /// Checks and links a component, wherever its code comes from, and whatever is granted. `digest` and `size` are those of
+    /// its bytes.
     pub(super) fn new(
         component: &Component,
         (digest, size): (String, usize),
-        grants: &Grants,
         limits: &Limits,
     ) -> Result<Self, ComponentError> {
         let engine = component.engine();
-        let imports = check_imports(component, engine, grants)?;
+        let imports = check_imports(component, engine)?;
+        let needs: BTreeSet<_> = imports.iter().filter_map(|import| NeededGrant::of(import)).collect();
         let kind = world_of(component, engine)?;
         check_component(component, limits)?;
         let pre = linker(engine)
@@ -96,7 +101,25 @@ impl Compiled {
             digest,
             size,
             imports,
+            needs: needs.into_iter().collect(),
         })
+    }
+
+    /// Refuses what it imports and is not granted, by name.
+    pub(crate) fn check_granted(&self, grants: &Grants) -> Result<(), ComponentError> {
+        for interface in &self.imports {
+            let Some(grant) = NeededGrant::of(interface) else {
+                continue;
+            };
+            grants
+                .allows(Ask::Import(grant))
+                .map_err(|why| ComponentError::NotGranted {
+                    interface: interface.clone(),
+                    grant,
+                    why,
+                })?;
+        }
+        Ok(())
     }
 }
 
@@ -116,21 +139,13 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
 }
 
 /// Names what is imported, and refuses by name what can't be given.
-fn check_imports(component: &Component, engine: &Engine, grants: &Grants) -> Result<Vec<String>, ComponentError> {
+fn check_imports(component: &Component, engine: &Engine) -> Result<Vec<String>, ComponentError> {
     let ty = component.component_type();
     let mut imports = Vec::new();
     for (name, _) in ty.imports(engine) {
         check_version(name)?;
         check_family(name)?;
-        grants
-            .allows(Ask::Import(name))
-            .map_err(|why| ComponentError::NotGranted {
-                interface: shown(name),
-                why,
-            })?;
-        if !Interface::is_offered(name) {
-            return Err(ComponentError::UnknownImport(shown(name)));
-        }
+        check_offered(name)?;
         imports.push(shown(name));
     }
     Ok(imports)

@@ -1,6 +1,7 @@
 //! Why a file is no plugin.
 
 use crate::limits::LimitKind;
+use crate::plugin::NeededGrant;
 use crate::sandbox::compile::CompileError;
 
 /// Why a component can't be loaded. Each message says what to do.
@@ -66,7 +67,17 @@ pub enum ComponentError {
         /// The interface.
         interface: String,
         /// What is lacking.
+        grant: NeededGrant,
+        /// The same in words.
         why: String,
+    },
+    /// The component imports what this runtime could offer, but was built without.
+    #[error("it imports {interface}: this runtime was built without the feature `{feature}`; build it with that")]
+    WithoutFeature {
+        /// The interface.
+        interface: String,
+        /// The feature of the crate that offers it.
+        feature: &'static str,
     },
     /// The component imports an interface of a package of which another is offered.
     #[error("it imports {interface}; of that package Palisade offers only {offered}: build the plugin with that one")]
@@ -86,7 +97,7 @@ pub enum ComponentError {
     #[error("it has a shared memory, which no plugin may have: build it without the threads proposal")]
     SharedMemory,
     /// The component needs more from its first moment than it may have.
-    #[error("it needs {}; its limit is {} ({kind})", kind.counted(*needed), kind.amount(*limit))]
+    #[error("it needs {}; its limit is {} ({kind})", kind.counted_above(*needed, *limit), kind.amount(*limit))]
     TooLarge {
         /// Which limit.
         kind: LimitKind,

@@ -92,7 +92,7 @@ impl Hit {
 
     /// What was asked, what the limit is, and the key that sets it; after the plugin's name.
     pub(super) fn words(self, given: &Given) -> String {
-        let asked = self.asked(given.phase);
+        let asked = self.asked(given);
         // What headers may have no key sets.
         match self.limit().filter(|_| self != Hit::HttpHeaders) {
             Some(limit) => format!("{asked}; its limit is {} ({limit})", self.allowed(given)),
@@ -100,12 +100,15 @@ impl Hit {
         }
     }
 
-    fn asked(self, phase: &str) -> String {
+    fn asked(self, Given { phase, limits, .. }: &Given) -> String {
         match self {
             Hit::Timeout(deadline) => format!("did not end {phase} by {} and was stopped", deadline.shown()),
             Hit::Fuel => "burnt all the fuel of one call".to_owned(),
             Hit::Memory(None) => "asked for more memory than there can be".to_owned(),
-            Hit::Memory(Some(asked)) => format!("asked for {}", LimitKind::Memory.counted(asked)),
+            Hit::Memory(Some(asked)) => {
+                let asked = LimitKind::Memory.counted_above(asked, limits.memory as u64);
+                format!("asked for {asked}")
+            }
             Hit::TableElements(asked) => format!("asked for {}", LimitKind::TableElements.counted(asked)),
             Hit::Count(kind, asked) => format!("asked for {}", kind.counted(asked)),
             Hit::Stack => "used up its stack".to_owned(),

@@ -38,12 +38,23 @@ impl Interface {
         let (path, _) = split(name);
         path.strip_prefix("palisade:plugin/") == Some(interface)
     }
+}
 
-    /// Whether a component may import this name; the linker checks the types.
-    pub(super) fn is_offered(name: &str) -> bool {
-        OFFERED.iter().any(|offered| name.starts_with(offered))
-            || OURS_OFFERED.iter().any(|interface| Self::is_ours(name, interface))
+/// Refuses what no component may import, whatever it is granted; the linker checks the types.
+pub(super) fn check_offered(name: &str) -> Result<(), ComponentError> {
+    let is_offered = OFFERED.iter().any(|offered| name.starts_with(offered))
+        || OURS_OFFERED.iter().any(|interface| Interface::is_ours(name, interface));
+    if is_offered {
+        return Ok(());
     }
+    let interface = printable(name, 256);
+    if cfg!(not(feature = "wasi-http")) && name.starts_with("wasi:http/") {
+        return Err(ComponentError::WithoutFeature {
+            interface,
+            feature: "wasi-http",
+        });
+    }
+    Err(ComponentError::UnknownImport(interface))
 }
 
 /// Refuses interfaces of ours in a version we don't offer. wasmtime alone would link some newer ones silently: for it
@@ -74,4 +85,29 @@ pub(super) fn check_family(name: &str) -> Result<(), ComponentError> {
 fn split(name: &str) -> (&str, Option<&str>) {
     name.split_once('@')
         .map_or((name, None), |(path, version)| (path, Some(version)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S8: what this runtime was built without is refused whatever is granted, and says so.
+    #[test]
+    fn s8_http_is_offered_where_it_is_built_in() {
+        let http = "wasi:http/types@0.2.6";
+        let expected = if cfg!(feature = "wasi-http") {
+            Ok(())
+        } else {
+            Err(ComponentError::WithoutFeature {
+                interface: http.to_owned(),
+                feature: "wasi-http",
+            })
+        };
+        assert_eq!(check_offered(http), expected);
+        let other = "wasi:nothing/at-all";
+        assert_eq!(
+            check_offered(other),
+            Err(ComponentError::UnknownImport(other.to_owned()))
+        );
+    }
 }

@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::limits::Limits;
-use crate::plugin::{Grants, PluginInfo};
+use crate::plugin::PluginInfo;
 use crate::sandbox::cache::{Cache, EntryName, Found};
 use crate::sandbox::compile::{Compiler, blocking};
 use crate::sandbox::component::Compiled;
@@ -29,7 +29,6 @@ pub(crate) struct Job {
     pub(crate) bytes: Bytes,
     /// Of these bytes.
     pub(crate) digest: String,
-    pub(crate) grants: Grants,
     pub(crate) limits: Limits,
 }
 
@@ -54,7 +53,7 @@ impl Loader {
         };
         blocking(move || {
             let of = (job.digest, job.bytes.len());
-            let compiled = Compiled::new(&component, of, &job.grants, &job.limits)?;
+            let compiled = Compiled::new(&component, of, &job.limits)?;
             Ok(Loaded { compiled, described })
         })
         .await

@@ -46,6 +46,42 @@ fn a_sound_config_is_shown_with_its_limits_and_grants() {
     assert!(!shown.contains("table-elements"), "{shown}");
 }
 
+/// S8: none is left out.
+#[test]
+fn s8_every_grant_is_shown() {
+    let dir = Dir::with(
+        r#"
+        [[plugin]]
+        path = "PLUGINS/fetcher.wasm"
+        [plugin.grants]
+        publish = ["fetch.report"]
+        subscribe = ["fetch.order"]
+        env = ["PALISADE_NEVER_SET"]
+        clocks = "precise"
+        key-value = true
+        http = ["https://api.example.com", { origin = "http://10.0.0.1:8080", private = true }]
+        fs = [{ host = ".", guest = "/here" }]
+        [[plugin]]
+        path = "PLUGINS/probe.wasm"
+        "#,
+    );
+    let shown = dir.palisade(&CHECK).expect(0).stdout;
+    for line in [
+        "publish fetch.report",
+        "subscribe fetch.order",
+        "env PALISADE_NEVER_SET (not set now)",
+        "fs . as /here (read)",
+        "clocks precise",
+        "key-value",
+        "http https://api.example.com",
+        "http http://10.0.0.1:8080 (private)",
+        "nothing",
+    ] {
+        assert!(shown.contains(&format!("\n    {line}\n")), "{line}:\n{shown}");
+    }
+    assert_eq!(shown.matches("    nothing\n").count(), 1, "{shown}");
+}
+
 #[test]
 fn limits_that_are_the_defaults_are_one_line() {
     let dir = Dir::with("[[plugin]]\npath = \"PLUGINS/probe.wasm\"\nlimits = { memory = \"64MiB\" }");

@@ -40,6 +40,9 @@ fn the_help_says_what_is_covered_and_what_exit_codes_mean() {
         ("check", "It does not run any plugin's `start`"),
         ("call", "`describe` and `start` count too"),
         ("call", "is not tried again"),
+        ("call", "`ceilings` of that config still cut it"),
+        ("call", "--http https://api.example.com"),
+        ("inspect", "with nothing granted"),
     ] {
         // However wide the terminal is.
         let help = help(command).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -61,7 +64,16 @@ fn wrong_usage_is_exit_code_2() {
         &["call", "a.wasm", "b.json", "--grant-publish", "a..b"],
         &["call", "a.wasm", "b.json", "--grant-publish", "plugin.>"],
         &["call", "a.wasm", "b.json", "--fs", "here"],
+        &["call", "a.wasm", "b.json", "--timeout", "11years"],
+        &["call", "a.wasm", "b.json", "--memory", "2TiB"],
+        &["call", "a.wasm", "b.json", "--fs", "here:/a/../b"],
         &["call", "a.wasm", "b.json", "--name", "x"],
+        &["call", "a.wasm", "b.json", "--env", "REGION=eu"],
+        &["call", "a.wasm", "b.json", "--clocks", "exact"],
+        &["call", "a.wasm", "b.json", "--http", "api.example.com"],
+        &["call", "a.wasm", "b.json", "--http", "https://api.example.com/v1"],
+        &["call", "a.wasm", "b.json", "--http-private", "https://*.example.com"],
+        &["inspect", "a.wasm", "--name", "x"],
         &["check", "--config", "f", "--log", "xml"],
     ] {
         dir.palisade(wrong).expect(2);

@@ -39,11 +39,153 @@ fn a_plugin_is_shown() {
     }
 }
 
-/// S12
+/// S8, S12: it is told, not refused; and nothing is granted for it to be told.
 #[test]
 fn s12_what_a_plugin_needs_a_grant_for_is_shown() {
-    let shown = Dir::new().palisade(&["inspect", &component("ledger")]).expect(0).stdout;
-    assert!(shown.contains("    wasi:keyvalue/store@0.2.0-draft2\n"), "{shown}");
+    for (name, import, asks) in [
+        ("ledger", "wasi:keyvalue/store@0.2.0-draft2", "key-value"),
+        ("fetcher", "wasi:http/outgoing-handler@", "http"),
+    ] {
+        let dir = Dir::new();
+        let shown = dir.palisade(&["inspect", &component(name)]).expect(0).stdout;
+        assert!(shown.contains(&format!("\n    {import}")), "{shown}");
+        assert!(shown.contains(&format!("\n  asks for: {asks}\n")), "{shown}");
+        let json = dir.palisade(&["inspect", &component(name), "--json"]).expect(0);
+        let json = json.json_lines().remove(0);
+        assert_eq!(json["asks_for"], serde_json::json!([asks]), "{json}");
+        assert!(json["not_granted"].is_null(), "without a config: {json}");
+    }
+    let shown = Dir::new().palisade(&["inspect", &component("probe")]).expect(0).stdout;
+    assert!(shown.contains("\n  asks for: no grants\n"), "{shown}");
+}
+
+/// S8: `describe` asks for `http://describe.test/`, and is denied even where a config would let the plugin.
+#[test]
+fn s8_a_grant_of_the_config_is_told_and_not_in_force() {
+    let table = "[[plugin]]\npath = \"PLUGINS/fetcher.wasm\"\n";
+    let grant = "grants.http = [{ origin = \"http://describe.test\", private = true }]\n";
+    for (config, told, missing) in [
+        (table.to_owned(), "not granted: plugin.grants.http", &["http"][..]),
+        (format!("{table}{grant}"), "granted", &[]),
+    ] {
+        let dir = Dir::with(&config);
+        let inspect = ["inspect", &component("fetcher"), "--config", "palisade.toml"];
+        let shown = dir.palisade(&inspect).expect(0).stdout;
+        assert!(shown.contains(&format!("\n  asks for: http ({told})\n")), "{shown}");
+        assert!(shown.contains("HttpRequestDenied"), "{shown}");
+        let json = dir.palisade(&[&inspect[..], &["--json"]].concat()).expect(0);
+        assert_eq!(json.json_lines()[0]["not_granted"], serde_json::json!(missing));
+    }
+}
+
+const CEILINGS: &str = r#"
+    [defaults.limits]
+    log-bytes = "32KiB"
+    handles = 300
+    [ceilings]
+    timeout = "12s"
+    handles = 512
+    fuel = 1_000_000_000
+    [[filter]]
+    path = "PLUGINS/no-secrets.wasm"
+    timeout = "50ms"
+    [[plugin]]
+    path = "PLUGINS/audit-logger.wasm"
+    limits = { memory = "10MiB" }
+    [[plugin]]
+    name = "other"
+    path = "other.wasm"
+    limits = { timeout = "3s" }
+    [plugin.handler.audit]
+    timeout = "2s"
+"#;
+
+/// S1: with a config the limits are those in force, each beside its default, and what a ceiling cut is said to be.
+#[test]
+fn s1_with_a_config_limits_are_those_in_force() {
+    let (dir, file) = (Dir::with(CEILINGS), component("audit-logger"));
+    let inspect = ["inspect", &file, "--config", "palisade.toml"];
+    let shown = dir.palisade(&inspect).expect(0).stdout;
+    for line in [
+        "  limits by palisade.toml",
+        "    timeout               12s  (default: 30s; cut to ceilings.timeout)",
+        "    fuel                  1,000,000,000  (default: not metered; cut to ceilings.fuel)",
+        "    memory                10.0 MiB  (default: 64.0 MiB)",
+        "    handles               300  (default: 256)",
+        "    log-bytes             32.0 KiB  (default: 64.0 KiB)",
+        "    tables                64",
+        "  handler audit (timeout 12s; it asks for 15s)",
+    ] {
+        assert!(shown.contains(&format!("\n{line}\n")), "{line}:\n{shown}");
+    }
+    assert_eq!(shown.matches("(default: ").count(), 5, "{shown}");
+    let json = dir.palisade(&[&inspect[..], &["--json"]].concat()).expect(0);
+    let json = json.json_lines().remove(0);
+    assert_eq!(
+        (&json["limits"]["timeout"], &json["limits"]["memory"]),
+        (&"12s".into(), &(10 << 20).into())
+    );
+    let changed = serde_json::json!({
+        "timeout": { "default": "30s", "cut_to_ceiling": true },
+        "fuel": { "default": null, "cut_to_ceiling": true },
+        "memory": { "default": 64 << 20, "cut_to_ceiling": false },
+        "handles": { "default": 256, "cut_to_ceiling": false },
+        "log-bytes": { "default": 64 << 10, "cut_to_ceiling": false },
+    });
+    assert_eq!(json["changed_limits"], changed, "{json}");
+    let handler = &json["handlers"][0];
+    assert_eq!(
+        (&handler["timeout_ms"], &handler["effective_timeout_ms"]),
+        (&15_000.into(), &12_000.into())
+    );
+}
+
+/// S1: the table is found as `call` finds it, and a filter's has its own timeout.
+#[test]
+fn s1_the_table_is_that_of_the_path_or_of_the_name() {
+    let (dir, file) = (Dir::with(CEILINGS), component("audit-logger"));
+    let inspect = |more: &[&str]| dir.palisade(&[&["inspect", "--config", "palisade.toml"], more].concat());
+    let shown = inspect(&[&file, "--name", "other"]).expect(0).stdout;
+    assert!(shown.starts_with("other "), "{shown}");
+    assert!(
+        shown.contains("\n    timeout               3s  (default: 30s)\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\n  handler audit (timeout 2s; it asks for 15s)\n"),
+        "{shown}"
+    );
+    let filter = component("no-secrets");
+    let shown = inspect(&[&filter]).expect(0).stdout;
+    assert!(shown.contains("\n  verdict (timeout 50ms)\n"), "{shown}");
+    let json = inspect(&[&filter, "--json"]).expect(0).json_lines().remove(0);
+    assert_eq!(json["verdict_timeout_ms"], 50);
+    inspect(&[&component("probe")])
+        .expect(1)
+        .says(&["palisade.toml: no table has the path", "--name"]);
+    dir.palisade(&["inspect", &file, "--config", "none.toml"])
+        .expect(1)
+        .says(&["none.toml"]);
+}
+
+/// S1: what `inspect` shows is what `call` does, whatever its arguments wish for.
+#[test]
+fn s1_a_call_has_the_limits_that_are_shown() {
+    let dir = Dir::with("[ceilings]\nfuel = 1_000_000\n[[plugin]]\npath = \"PLUGINS/hostile.wasm\"\n");
+    let file = component("hostile");
+    let shown = dir
+        .palisade(&["inspect", &file, "--config", "palisade.toml"])
+        .expect(0)
+        .stdout;
+    assert!(
+        shown.contains("\n    fuel                  1,000,000  (default: not metered; "),
+        "{shown}"
+    );
+    for more in [&[][..], &["--fuel", "1000000000000"]] {
+        let call = [&["call", &file, "-", "--config", "palisade.toml"][..], more].concat();
+        let shown = dir.piped(&call, line("e-1", "hostile.spin", "")).expect(3).stdout;
+        assert!(shown.contains("hostile/sin: out-of-fuel, "), "{shown}");
+    }
 }
 
 #[test]
@@ -55,8 +197,7 @@ fn a_plugin_is_shown_as_json() {
     assert_eq!(shown["kind"], "event-plugin");
     assert_eq!(shown["digest"], digest_of(&fs::read(&file).unwrap()));
     assert_eq!(shown["size"], fs::metadata(&file).unwrap().len());
-    let handler =
-        serde_json::json!({ "name": "logins", "patterns": ["user.login", "user.login.failed"], "timeout_ms": 10000 });
+    let handler = serde_json::json!({ "name": "logins", "patterns": ["user.login", "user.login.failed"], "timeout_ms": 10000, "effective_timeout_ms": 10000 });
     assert_eq!(shown["handlers"][0], handler);
     assert_eq!(
         (&shown["limits"]["memory"], &shown["limits"]["fuel"]),
@@ -127,7 +268,8 @@ fn s1_every_limit_is_shown() {
         assert!(checked.contains(&format!("\n    {key} ")), "{key}:\n{checked}");
     }
     assert!(
-        checked.contains(" 9.0 MiB\n") && checked.contains(" 900,000,000\n"),
+        checked.contains(" 9.0 MiB  (default: 64.0 MiB; cut to ceilings.memory)\n")
+            && checked.contains(" 900,000,000  ("),
         "{checked}"
     );
 }

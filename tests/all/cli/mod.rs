@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod config;
 mod files;
+mod grants;
 mod help;
 mod inspect;
 mod run;

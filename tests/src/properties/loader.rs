@@ -145,6 +145,8 @@ async fn check(runtime: &Runtime, bytes: &[u8]) -> Result<(), LoadError> {
             assert_eq!(inspection.size, bytes.len());
             live(runtime).await;
         }
+        // An inspection asks for no grants.
+        (Ok(inspection), Err(error)) if !inspection.needs.is_empty() => assert_refusal(error),
         (Err(one), Err(other)) => [one, other].into_iter().for_each(assert_refusal),
         // A guest need not say the same twice, for all that the contract asks it to: only the file has one answer.
         (Err(error), _) | (_, Err(error)) => {

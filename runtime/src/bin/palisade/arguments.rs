@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use crate::call::CallArguments;
+use crate::table::TableArguments;
 
 /// Runs WebAssembly plugins around an event bus, each in its own sandbox.
 #[derive(Parser)]
@@ -72,7 +73,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Say what would stop a start, as far as that can be known without running the plugins' own `start`.
     Check(CheckArguments),
-    /// Show what a component is, what it handles and what it asks for.
+    /// Show what a component is, what it handles, what it asks for, and its limits.
     Inspect(InspectArguments),
     /// Give one event to one plugin, and show what becomes of it.
     Call(Box<CallArguments>),
@@ -132,22 +133,44 @@ Example:
 Exit codes: 0 nothing was found, 1 something would stop a start, 2 wrong usage.";
 
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  palisade inspect plugin.wasm\n  palisade inspect plugin.wasm --json | jq -r .digest"
-)]
+#[command(after_help = INSPECT_HELP)]
 pub(crate) struct InspectArguments {
     /// The component.
     #[arg(value_name = "FILE.wasm")]
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) table: TableArguments,
     /// Show it as one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+const INSPECT_HELP: &str = "\
+Only the component's `describe` is run, with nothing granted. It is shown whatever it asks for:
+\"asks for\" names the grants without which `run`, `check` and `call` refuse it. What it would
+publish, read or write besides shows only when it runs.
+
+With --config, limits and timeouts are those in force there. A limit that is not the default shows
+the default as well, and whether `ceilings` cut it; \"asks for\" says what the table grants.
+
+Examples:
+  palisade inspect plugin.wasm
+  palisade inspect plugin.wasm --config palisade.toml
+  palisade inspect plugin.wasm --json | jq -r .digest
+
+Exit codes: 0 it can be loaded once it is granted what it asks for, 1 it can't, 2 wrong usage.";
+
+/// What is longer is a mistake, as in a config file.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// What is larger is a mistake, as in a config file.
+const LARGEST: u64 = 1 << 40;
+
 /// A time such as `15s`, for arguments.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time.is_zero() => Err("it has to be longer than nothing".to_owned()),
+        Ok(time) if time > LONGEST => Err("it is longer than 10 years, the most that is taken".to_owned()),
         Ok(time) => Ok(time),
         Err(error) => Err(format!("no time such as 15s or 100ms: {error}")),
     }
@@ -160,6 +183,7 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
         .map_err(|_| "no size such as 64MiB".to_owned())?;
     match usize::try_from(size.as_u64()) {
         Ok(0) => Err("it has to be more than nothing".to_owned()),
+        Ok(_) if size.as_u64() > LARGEST => Err("it is beyond 1 TiB, the most that is taken".to_owned()),
         Ok(bytes) => Ok(bytes),
         Err(_) => Err("more than this machine can have".to_owned()),
     }

@@ -7,6 +7,7 @@ use palisade::{Inspection, Isolation, PluginKind, PluginSpec};
 use crate::arguments::CheckArguments;
 use crate::exit::Exit;
 use crate::letters::Reasons;
+use crate::limits::Effective;
 use crate::{show, start, text};
 
 pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
@@ -37,9 +38,12 @@ fn one(inspection: &Inspection, spec: &PluginSpec) -> String {
         kind,
         info,
         digest,
-        limits,
         ..
     } = inspection;
+    let limits = Effective {
+        limits: &inspection.limits,
+        asked: &spec.limits,
+    };
     let isolation = match (kind, spec.isolation) {
         (PluginKind::Filter, _) => format!("timeout {}", text::time(spec.filter.timeout)),
         (_, Isolation::Persistent) => "persistent".to_owned(),
@@ -50,9 +54,9 @@ fn one(inspection: &Inspection, spec: &PluginSpec) -> String {
          grants\n{grants}{limits}\n",
         version = text::printable(&info.version),
         concurrency = spec.concurrency,
-        handlers = show::handlers(info),
+        handlers = show::handlers(inspection, spec),
         config = spec.config.shown(),
         grants = show::grants(&spec.grants),
-        limits = show::other_limits(limits),
+        limits = limits.others_in_words(),
     )
 }

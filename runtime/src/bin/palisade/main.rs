@@ -9,6 +9,7 @@ mod exit;
 mod feed;
 mod inspect;
 mod letters;
+mod limits;
 mod logging;
 mod placement;
 mod run;
@@ -18,6 +19,7 @@ mod start;
 mod stdin;
 mod stdout;
 mod summary;
+mod table;
 mod text;
 
 use std::process::ExitCode;

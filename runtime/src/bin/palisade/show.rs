@@ -1,10 +1,11 @@
-//! Limits and grants, for people and as JSON.
+//! Grants and handlers, for people and as JSON.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anyhow::Result;
-use palisade::{FsMode, Grants, HandlerInfo, Limits, PluginInfo};
-use serde_json::{Map, Value, json};
+use palisade::{ClockGrant, FsMode, Grants, HandlerInfo, Inspection, PluginSpec};
+use serde_json::{Value, json};
 
 use crate::text;
 
@@ -15,71 +16,6 @@ pub(crate) fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-/// A limit by its key: as people read it, and as JSON does.
-type Row = (&'static str, String, Value);
-
-fn rows(limits: &Limits) -> [Row; 22] {
-    let count = |key, count: usize| (key, text::number(count as u64), count.into());
-    let size = |key, bytes: usize| (key, text::bytes(bytes), bytes.into());
-    let long_size = |key, bytes: u64| size(key, usize::try_from(bytes).unwrap_or(usize::MAX));
-    let fuel = limits.fuel.map_or_else(|| "not metered".to_owned(), text::number);
-    [
-        ("timeout", text::time(limits.timeout), text::time(limits.timeout).into()),
-        ("fuel", fuel, limits.fuel.into()),
-        size("memory", limits.memory),
-        count("table-elements", limits.table_elements),
-        count("tables", limits.tables),
-        count("memories", limits.memories),
-        count("instances", limits.instances),
-        size("hostcall-bytes", limits.hostcall_bytes),
-        count("handles", limits.handles),
-        long_size("random-bytes", limits.random_bytes),
-        long_size("log-bytes", limits.log_bytes),
-        count("publish-events", limits.publish_events as usize),
-        size("publish-bytes", limits.publish_bytes),
-        count("subscriptions", limits.subscriptions),
-        long_size("directory-bytes", limits.directory_bytes),
-        count("directory-entries", limits.directory_entries),
-        count("key-value-keys", limits.key_value_keys),
-        size("key-value-bytes", limits.key_value_bytes),
-        size("key-value-value-bytes", limits.key_value_value_bytes),
-        count("http-requests", limits.http_requests),
-        long_size("http-request-bytes", limits.http_request_bytes),
-        long_size("http-response-bytes", limits.http_response_bytes),
-    ]
-}
-
-/// A line a limit.
-pub(crate) fn limits(limits: &Limits) -> String {
-    rows(limits).iter().map(line).collect()
-}
-
-fn line((key, shown, _): &Row) -> String {
-    format!("    {key:<21} {shown}\n")
-}
-
-/// A line a limit that differs from the default.
-pub(crate) fn other_limits(limits: &Limits) -> String {
-    let (rows, defaults) = (rows(limits), rows(&Limits::default()));
-    let differs = rows.iter().zip(&defaults).filter(|(row, default)| row != default);
-    let lines: String = differs.map(|(row, _)| line(row)).collect();
-    if lines.is_empty() {
-        "  limits: defaults\n".to_owned()
-    } else {
-        format!("  limits that differ from the defaults\n{lines}")
-    }
-}
-
-/// With the keys of a config file.
-pub(crate) fn limits_json(limits: &Limits) -> Value {
-    Value::Object(
-        rows(limits)
-            .into_iter()
-            .map(|(key, _, value)| (key.to_owned(), value))
-            .collect::<Map<_, _>>(),
-    )
 }
 
 /// A line a grant.
@@ -105,6 +41,16 @@ pub(crate) fn grants(grants: &Grants) -> String {
         };
         format!("fs {} as {} ({mode})", fs.host.display(), fs.guest)
     }));
+    if grants.clocks == ClockGrant::Precise {
+        lines.push("clocks precise".to_owned());
+    }
+    if grants.key_value {
+        lines.push("key-value".to_owned());
+    }
+    lines.extend(grants.http.iter().map(|http| {
+        let private = if http.private { " (private)" } else { "" };
+        format!("http {}{private}", http.origin)
+    }));
     if lines.is_empty() {
         lines.push("nothing".to_owned());
     }
@@ -114,15 +60,19 @@ pub(crate) fn grants(grants: &Grants) -> String {
         .collect()
 }
 
-/// A line a handler and a line a pattern.
-pub(crate) fn handlers(info: &PluginInfo) -> String {
-    info.handlers.iter().map(handler).collect()
+/// A line a handler and a line a pattern, each handler with the time it has when it is run as the spec says.
+pub(crate) fn handlers(inspection: &Inspection, spec: &PluginSpec) -> String {
+    let handlers = inspection.info.handlers.iter();
+    handlers.map(|one| handler(one, inspection, spec)).collect()
 }
 
-fn handler(handler: &HandlerInfo) -> String {
-    let timeout = handler
-        .timeout
-        .map_or_else(String::new, |timeout| format!(" (timeout {})", text::time(timeout)));
+fn handler(handler: &HandlerInfo, inspection: &Inspection, spec: &PluginSpec) -> String {
+    let has = spec.handler_timeout(handler, &inspection.limits);
+    let timeout = match handler.timeout {
+        Some(asked) if asked != has => format!(" (timeout {}; it asks for {})", text::time(has), text::time(asked)),
+        None if has == inspection.limits.timeout => String::new(),
+        _ => format!(" (timeout {})", text::time(has)),
+    };
     let patterns = handler
         .patterns
         .iter()
@@ -130,13 +80,20 @@ fn handler(handler: &HandlerInfo) -> String {
     format!("  handler {}{timeout}\n{}", handler.name, patterns.collect::<String>())
 }
 
-/// The handlers as JSON.
-pub(crate) fn handlers_json(info: &PluginInfo) -> Value {
+/// A time that was set, for JSON.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The handlers as JSON: the time that each asks for, and the time it has.
+pub(crate) fn handlers_json(inspection: &Inspection, spec: &PluginSpec) -> Value {
     let handler = |handler: &HandlerInfo| {
-        let timeout = handler
-            .timeout
-            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
-        json!({ "name": handler.name, "patterns": handler.patterns, "timeout_ms": timeout })
+        json!({
+            "name": handler.name,
+            "patterns": handler.patterns,
+            "timeout_ms": handler.timeout.map(milliseconds),
+            "effective_timeout_ms": milliseconds(spec.handler_timeout(handler, &inspection.limits)),
+        })
     };
-    info.handlers.iter().map(handler).collect()
+    inspection.info.handlers.iter().map(handler).collect()
 }

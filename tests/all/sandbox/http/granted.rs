@@ -1,6 +1,6 @@
 //! What a grant gives.
 
-use palisade::{ComponentError, Health, LoadError, Runtime};
+use palisade::{ComponentError, Grants, Health, LoadError, NeededGrant, Runtime};
 use palisade_tests::{config, runtime, spec};
 use serde_json::json;
 
@@ -27,6 +27,20 @@ async fn s8_http_without_a_grant_is_refused_at_load() {
     }
     assert!(runtime.plugins().is_empty());
     runtime.load(fetcher_of("127.0.0.1:1")).await.unwrap();
+}
+
+/// S8: whatever a component asks for, it is shown without any grant; `check`, which is about a start, refuses it as `load` does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s8_what_is_not_granted_is_inspected_and_not_checked() {
+    let runtime = runtime();
+    let inspected = runtime.inspect(spec("fetcher")).await.unwrap();
+    assert_eq!(inspected.needs, [NeededGrant::Http]);
+    assert!(!NeededGrant::Http.is_in(&Grants::default()));
+    let description = &inspected.info.description;
+    assert!(description.contains("HttpRequestDenied"), "{description}");
+    let refused = runtime.check(vec![spec("fetcher")]).await.unwrap_err().to_string();
+    assert!(refused.contains("(plugin.grants.http)"), "{refused}");
+    assert_eq!(runtime.inspect(spec("probe")).await.unwrap().needs, []);
 }
 
 /// S8: a granted origin is served; the request is the guest's, `Host` and framing are ours.

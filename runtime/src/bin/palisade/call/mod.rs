@@ -1,6 +1,7 @@
 //! `palisade call`: one event through one plugin.
 
 mod arguments;
+mod grants;
 mod one;
 mod report;
 mod spec;

@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use palisade::{
-    Context, Disposition, Event, EventError, Failure, Grants, Origin, Outcome, Pattern, PluginKind, PluginSpec,
-    PluginStatus, QueuePolicy, Report, Runtime, SubscribeOptions, SubscriptionId,
+    ComponentError, Context, Disposition, Event, EventError, Failure, Grants, LaunchError, LaunchFailure, LoadError,
+    Origin, Outcome, Pattern, PluginError, PluginKind, PluginSpec, PluginStatus, QueuePolicy, Report, Runtime,
+    SubscribeOptions, SubscriptionId,
 };
+
+use super::grants;
 
 /// What came of the call.
 pub(super) struct Called {
@@ -46,9 +49,10 @@ impl Called {
 
 /// Starts the plugin, gives it the event, and ends it.
 pub(super) async fn call(runtime: &Runtime, spec: PluginSpec, event: Result<Event, EventError>) -> Result<Called> {
-    let (limit, heard, granted) = (spec.limits.timeout, Heard::default(), spec.grants.subscribe.clone());
+    let (limit, heard, grants) = (spec.limits.timeout, Heard::default(), spec.grants.clone());
     let listening = heard.listen(runtime, &spec.grants)?;
-    runtime.launch(vec![spec]).await?;
+    runtime.launch(vec![spec]).await.map_err(refused)?;
+    check_kind(runtime, &grants)?;
     let report = match &event {
         Ok(event) => runtime.publish(event.clone()).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
@@ -64,7 +68,7 @@ pub(super) async fn call(runtime: &Runtime, spec: PluginSpec, event: Result<Even
     runtime.shutdown(drain).await;
     let (answer, published) = match (report, event) {
         (Ok(report), Ok(event)) => (
-            understand(report, &plugin, event.event_type(), granted),
+            understand(report, &plugin, event.event_type(), grants.subscribe),
             heard.about(event.id()),
         ),
         (Err(why), _) => (Answer::Refused(why), Vec::new()),
@@ -75,6 +79,41 @@ pub(super) async fn call(runtime: &Runtime, spec: PluginSpec, event: Result<Even
         answer,
         published,
     })
+}
+
+/// Why it could not be started, with what would let it.
+fn refused(error: LaunchError) -> anyhow::Error {
+    let remedy = error.0.iter().find_map(|failure| match failure {
+        LaunchFailure::Load(LoadError::Component {
+            source: ComponentError::NotGranted { grant, .. },
+            ..
+        }) => grants::argument(*grant).map(|argument| format!("call gives it with {argument}")),
+        LaunchFailure::Start(PluginError::MissingDependency { .. }) => {
+            Some("call runs one plugin alone, so give both to `palisade run --stdin`".to_owned())
+        }
+        _ => None,
+    });
+    match remedy {
+        Some(remedy) => anyhow!("{error}; {remedy}"),
+        None => error.into(),
+    }
+}
+
+/// A filter is asked for its verdict and has no bus; no config grants it more.
+fn check_kind(runtime: &Runtime, grants: &Grants) -> Result<()> {
+    let mut for_filters = Grants::default().clocks(grants.clocks);
+    (for_filters.env, for_filters.fs) = (grants.env.clone(), grants.fs.clone());
+    let filter = runtime
+        .plugins()
+        .into_iter()
+        .find(|plugin| plugin.kind == PluginKind::Filter);
+    match filter {
+        Some(filter) if *grants != for_filters => bail!(
+            "{} is a filter, which is granted env, fs and clocks only: leave out the other grants",
+            filter.name
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn understand(mut report: Report, plugin: &PluginStatus, event_type: &str, granted: Vec<Pattern>) -> Answer {
