@@ -56,6 +56,7 @@ fn the_sample_says_what_is_so_anyway() {
         "max_hops: Some(Count(16))",
         "publish_timeout: Some(Time(30s))",
         "dead_letters: Some(Count(1000))",
+        "max_dead_letters: Some(Size(67108864))",
         "Some(Size(1073741824))",
     ] {
         assert!(rest.contains(default), "{default}: {rest}");
