@@ -63,6 +63,7 @@ fn the_sample_says_what_is_so_anyway() {
     }
 }
 
+/// H47
 #[test]
 fn the_sample_is_sound_with_every_key_in_it() {
     let config = with_files(&whole()).read().unwrap_or_else(|error| panic!("{error}"));

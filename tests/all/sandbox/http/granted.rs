@@ -29,7 +29,7 @@ async fn s8_http_without_a_grant_is_refused_at_load() {
     runtime.load(fetcher_of("127.0.0.1:1")).await.unwrap();
 }
 
-/// S8: a granted origin is served; the request is the guest's, `Host` and framing are ours.
+/// S8, H41, H42: a granted origin is served; the request is the guest's, `Host` and framing are ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s8_a_granted_origin_is_served() {
     let server = Server::start().await;
@@ -63,7 +63,7 @@ async fn s8_a_granted_origin_is_served() {
     );
 }
 
-/// S8: the guest's spelling of a granted origin doesn't matter, and the server sees ours.
+/// S8, H42: the guest's spelling of a granted origin doesn't matter, and the server sees ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s8_spellings_of_a_granted_origin_are_one() {
     let server = Server::start().await;
