@@ -110,19 +110,19 @@ async fn s5_h43_a_connection_that_is_never_made_is_given_up_with_its_call() {
     let (full, server) = (Full::new().await, Server::start().await);
     let fetching = fetching(granted(&full, &server)).await;
     let before = Handle::current().metrics().num_alive_tasks();
-    let waiting = async || {
+    let publish = || {
         let three = order(&full.authority(), "/", json!({ "times": 3 }));
         let runtime = fetching.runtime.clone();
-        let publish = tokio::spawn(async move { runtime.publish(event("fetch.order", three)).await });
-        full.until_waiting(3).await;
-        publish
+        tokio::spawn(async move { runtime.publish(event("fetch.order", three)).await })
     };
-    let dropped = waiting().await;
+    let dropped = publish();
+    full.until_waiting(3).await;
     dropped.abort();
     assert!(dropped.await.unwrap_err().is_cancelled());
     full.until_waiting(0).await;
     assert_eq!(fetching.fetch(get(&server.authority(), "/")).await["bytes"], 5);
-    let dropped = waiting().await;
+    let dropped = publish();
+    full.until_waiting(3).await;
     let runtime = fetching.runtime.clone();
     let unload = tokio::spawn(async move { runtime.unload("fetcher").await.map(drop) });
     dropped.abort();
