@@ -19,7 +19,8 @@ const ANSWER: &str = "bytes that the case took: ";
 /// One case; it answers how many bytes it took.
 pub(crate) type Case = LocalBoxFuture<'static, u64>;
 
-/// What a runtime may take for a few calls more, whatever they carry: buffers, stacks, what the allocator keeps for itself.
+/// What a runtime may take for a few calls more, whatever they carry: as much as two calls of the host may carry by their limit
+/// (8 MiB each), and so a fraction of every attack.
 pub(crate) const FLAT: u64 = 16 << 20;
 
 /// Runs each case of a test in a process of its own. The test is named by its path in this binary.
