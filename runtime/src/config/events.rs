@@ -22,6 +22,7 @@ pub(super) struct EventsTable {
     max_hops: Option<Count<u32, 254>>,
     publish_timeout: Option<Time>,
     dead_letters: Option<Count<usize, 10_000_000>>,
+    max_dead_letters: Option<Size<usize>>,
 }
 
 impl EventsTable {
@@ -38,9 +39,13 @@ impl EventsTable {
     }
 
     pub(super) fn dead_letters(&self) -> MemoryDeadLetters {
-        match &self.dead_letters {
+        let letters = match &self.dead_letters {
             Some(capacity) => MemoryDeadLetters::new(capacity.get()),
             None => MemoryDeadLetters::default(),
+        };
+        match &self.max_dead_letters {
+            Some(bytes) => letters.max_bytes(bytes.get()),
+            None => letters,
         }
     }
 

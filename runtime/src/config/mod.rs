@@ -90,7 +90,7 @@ impl Config {
         self.engine.bound(child)
     }
 
-    /// A store in memory for as many dead letters as `events.dead-letters` says; the one that [`runtime`](Self::runtime)
+    /// A store in memory for as many dead letters as `events.dead-letters` and `events.max-dead-letters` say; the one that [`runtime`](Self::runtime)
     /// sets, unless another is set after it.
     pub fn dead_letters(&self) -> MemoryDeadLetters {
         self.events.dead_letters()

@@ -61,6 +61,13 @@ impl std::fmt::Display for DeadLetterReason {
     }
 }
 
+impl DeadLetter {
+    /// About what it holds in memory.
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.event.size_bytes() + self.error.len()
+    }
+}
+
 /// Where dead letters are kept. The bus calls it from whatever task is at work, so it must not block for long.
 pub trait DeadLetterStore: Send + Sync + 'static {
     /// Keeps one; `letter.id` is ignored and a new one returned.
@@ -77,30 +84,52 @@ pub trait DeadLetterStore: Send + Sync + 'static {
     fn total(&self) -> u64;
 }
 
-/// Keeps the last ones in memory; the oldest makes room for the newest. Each is logged when it comes.
+/// Keeps the last ones in memory, by default 1,000 and 64 MiB; the oldest make room for the newest, which is kept in any case.
+/// Each is logged when it comes.
 #[derive(Debug)]
 pub struct MemoryDeadLetters {
     capacity: usize,
+    max_bytes: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     letters: VecDeque<DeadLetter>,
+    bytes: usize,
     total: u64,
 }
+
+/// As much as all letters of a store may hold.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 impl MemoryDeadLetters {
     /// Keeps at most `capacity` of them.
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
+            max_bytes: MAX_BYTES,
             state: Mutex::default(),
         }
     }
 
+    /// And at most so many bytes of them. An event that several handlers did not get counts for each.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remove(&mut self, at: usize) -> Option<DeadLetter> {
+        let letter = self.letters.remove(at)?;
+        self.bytes = self.bytes.saturating_sub(letter.size_bytes());
+        Some(letter)
     }
 }
 
@@ -116,11 +145,12 @@ impl DeadLetterStore for MemoryDeadLetters {
         state.total += 1;
         letter.id = DeadLetterId(state.total);
         let id = letter.id;
-        if state.letters.len() >= self.capacity
-            && let Some(oldest) = state.letters.pop_front()
-        {
+        let bytes = letter.size_bytes();
+        while state.letters.len() >= self.capacity || state.bytes.saturating_add(bytes) > self.max_bytes {
+            let Some(oldest) = state.remove(0) else { break };
             tracing::debug!(event = oldest.event.id(), reason = %oldest.reason, "the oldest dead letter made room");
         }
+        state.bytes += bytes;
         state.letters.push_back(letter);
         id
     }
@@ -136,11 +166,13 @@ impl DeadLetterStore for MemoryDeadLetters {
     fn take(&self, id: DeadLetterId) -> Option<DeadLetter> {
         let mut state = self.state();
         let at = state.letters.iter().position(|letter| letter.id == id)?;
-        state.letters.remove(at)
+        state.remove(at)
     }
 
     fn purge(&self) -> usize {
-        std::mem::take(&mut self.state().letters).len()
+        let mut state = self.state();
+        state.bytes = 0;
+        std::mem::take(&mut state.letters).len()
     }
 
     fn total(&self) -> u64 {

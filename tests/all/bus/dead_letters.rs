@@ -82,6 +82,35 @@ async fn d4_the_store_keeps_the_last_ones() {
     assert_eq!(runtime.dead_letters().total(), 5);
 }
 
+/// D4, H22, H32: and as many bytes of them as it may have: large events don't fill the host's memory through their letters. The
+/// newest is kept, however large.
+#[tokio::test(start_paused = true)]
+async fn d4_h32_bytes_of_dead_letters_obeyed_and_violated() {
+    let store = MemoryDeadLetters::new(1000).max_bytes(100_000);
+    let builder = Runtime::builder().engine(small_engine()).dead_letters(store);
+    let runtime = builder.build().expect("a runtime");
+    rejecting(&runtime);
+    let served = Seen::subscribe(&runtime, "a", "neighbour");
+    let sized = async |bytes: usize, count: usize| {
+        for _ in 0..count {
+            let large = event("a", json!("x".repeat(bytes)));
+            runtime.publish_async(large).await.expect("published");
+        }
+        runtime.quiet().await;
+        runtime.dead_letters().list().len()
+    };
+    assert_eq!(sized(20_000, 4).await, 4);
+    assert_eq!(sized(20_000, 50).await, 4, "a fifth would be too much");
+    assert_eq!(sized(200_000, 1).await, 1, "the newest alone");
+    assert_eq!(sized(20_000, 3).await, 3, "which makes room like others");
+    let first = runtime.dead_letters().list()[0].id;
+    assert!(runtime.dead_letters().take(first).is_some());
+    assert_eq!(sized(20_000, 2).await, 4, "what is taken makes room");
+    assert_eq!(runtime.dead_letters().purge(), 4);
+    assert_eq!(sized(20_000, 4).await, 4, "and so does what is thrown away");
+    assert_eq!((served.len(), runtime.dead_letters().total()), (64, 64));
+}
+
 /// D4: of a plugin's handler they say which component it was.
 #[tokio::test]
 async fn d4_a_plugins_dead_letter_has_its_digest() {

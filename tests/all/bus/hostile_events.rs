@@ -54,6 +54,8 @@ async fn h17_event_size_obeyed_and_violated() {
         assert!(error.to_string().contains("events.max-data"), "{error}");
     }
     assert_eq!((seen.len(), runtime.stats().dead_letters), (1, 0));
+    let next = runtime.publish(sized(1000)).await.expect("published");
+    assert!(next.all_ok() && next.of("probe/all").is_some(), "{next:?}");
     assert!(matches!(
         read(with_data(&format!("\"{}\"", "x".repeat(1 << 20)))),
         Err(EventError::DataTooLarge { .. })

@@ -107,7 +107,7 @@ async fn b10_a_hop_count_from_outside_counts_on() {
     letters(&runtime, 1);
 }
 
-/// B10: hop 16 from outside is still delivered; hop 17 is an error of either publish and a dead letter, and reaches nobody.
+/// B10, H23: hop 16 from outside is still delivered; hop 17 is an error of either publish and a dead letter, and reaches nobody.
 #[tokio::test(start_paused = true)]
 async fn b10_hops_from_outside_obeyed_and_violated() {
     let runtime = runtime();

@@ -185,6 +185,22 @@ async fn b3_h15_a_busy_instance_is_overloaded_and_keeps_its_state() {
     assert_eq!(runtime.plugin("hostile").expect("known").state, PluginState::Started);
 }
 
+/// B3, H15: within its deadline an event waits for a busy instance, and is served in its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b3_h15_an_event_waits_for_a_busy_instance_and_is_served() {
+    let runtime = runtime_with([hostile(), spec("probe")]).await;
+    let busy = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.publish(event("hostile.sleep", json!(300))).await }
+    });
+    while runtime.plugin_health("hostile").await.expect("known") != palisade::Health::Busy {
+        tokio::task::yield_now().await;
+    }
+    let waited = runtime.publish(plain("hostile.ok")).await.expect("published");
+    assert!(waited.all_ok() && waited.outcomes.len() == 2, "{waited:?}");
+    assert!(busy.await.expect("no panic").expect("published").all_ok());
+}
+
 /// B3, H30: a publisher that drops its future holds nothing against anybody: the next event is served at once, nothing is
 /// a dead letter, and all is quiet.
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use palisade_tests::{Seen, runtime, runtime_with, spec};
 
 use super::watch::{life, state};
 
-/// L2: what others depend on starts first, whatever the order in the set, and stops last.
+/// L2, H51: what others depend on starts first, whatever the order in the set, and stops last.
 #[tokio::test]
 async fn l2_dependencies_start_first_and_stop_last() {
     for reversed in [false, true] {

@@ -119,6 +119,40 @@ async fn h51_a_launch_with_a_bad_one_leaves_none_loaded() {
     assert_eq!((report.outcomes.len(), report.all_ok()), (1, true));
 }
 
+/// H51, L2: whatever is wrong with a set, whoever runs already does not notice, and nothing of it is left; put right, it is
+/// launched.
+#[tokio::test]
+async fn h51_a_bad_set_is_not_noticed_by_those_that_run() {
+    let runtime = runtime_with([spec("probe").name("before")]).await;
+    let half = || {
+        let grants = Grants::default().subscribe(patterns(["hostile.>", "other.>"]));
+        let config = config(json!({ "in-start": "subscribe-and-fail" }));
+        hostile().grants(grants).config(config)
+    };
+    for (what, bad) in [
+        ("a missing dependency", vec![spec("dependent")]),
+        ("a circle", vec![spec("dependent").name("probe")]),
+        ("a name twice", vec![spec("probe"), hostile(), hostile()]),
+        ("a start that fails", vec![spec("dependent"), half(), spec("probe")]),
+    ] {
+        runtime.launch(bad).await.expect_err(what);
+        let names: Vec<_> = runtime.plugins().into_iter().map(|status| status.name).collect();
+        assert_eq!(
+            (names, runtime.health().await.instances),
+            (vec!["before".to_owned()], 1),
+            "{what}"
+        );
+        for event_type in ["hostile.ok", "other.thing"] {
+            let report = runtime.publish(event(event_type, Value::Null)).await.unwrap();
+            assert!(report.all_ok() && report.outcomes.len() == 1, "{what}: {report:?}");
+        }
+    }
+    let good = vec![spec("dependent"), hostile(), spec("probe")];
+    runtime.launch(good).await.unwrap();
+    let report = runtime.publish(event("hostile.ok", Value::Null)).await.unwrap();
+    assert!(report.all_ok() && report.of("hostile/sin").is_some(), "{report:?}");
+}
+
 /// H34, H36, H51: a launch names every plugin that is bad, not only the first, and starts none; `check` says the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h51_a_launch_lists_all_that_is_wrong() {

@@ -103,7 +103,7 @@ fn set_age(path: &Path, age: Duration) {
     File::open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
 }
 
-/// S10: what was compiled once, here or in a child, needs no compiler the next time, nor is its `describe` asked again; what
+/// S10, H38: what was compiled once, here or in a child, needs no compiler the next time, nor is its `describe` asked again; what
 /// is new, and the same for another engine, does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s10_a_warm_start_needs_no_compiler() {

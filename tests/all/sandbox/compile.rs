@@ -105,7 +105,7 @@ async fn s10_h33_compile_memory_violated() {
     );
 }
 
-/// S10: ordinary plugins, metered or not, are compiled well within the defaults (a fifth of the memory), and run.
+/// S10, H33: ordinary plugins, metered or not, are compiled well within the defaults (a fifth of the memory), and run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s10_compile_budget_obeyed() {
     let builder = Runtime::builder().engine(small_engine());

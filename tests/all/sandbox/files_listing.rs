@@ -24,7 +24,7 @@ fn listing(root: &TempDir, entries: usize) -> PluginSpec {
         .limits(limits(|limits| limits.directory_entries = entries))
 }
 
-/// S1: a directory with as many entries as may be is listed whole.
+/// S1, H18: a directory with as many entries as may be is listed whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_directory_entries_obeyed() {
     let root = directory(300);
@@ -47,7 +47,7 @@ async fn s1_directory_entries_obeyed() {
     assert_eq!(names.len(), 300);
 }
 
-/// S1: of one with more the guest gets so many and then `quota`, and goes on. Its log says once which limit it was.
+/// S1, H18: of one with more the guest gets so many and then `quota`, and goes on. Its log says once which limit it was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_directory_entries_violated() {
     let (root, lines) = (directory(300), Lines::default());

@@ -12,7 +12,7 @@ fn metered(fuel: u64) -> PluginSpec {
     hostile().limits(limits(|limits| limits.fuel = Some(fuel)))
 }
 
-/// S1: a metered guest that keeps to its fuel is told how much it burnt.
+/// S1, H10: a metered guest that keeps to its fuel is told how much it burnt.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_fuel_obeyed() {
     let beside = Beside::new(metered(PLENTY)).await;

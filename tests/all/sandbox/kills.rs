@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::beside::{Beside, SHORT, hurried, neighbour, only, sin_event};
 use super::patched::spinning_from_the_start;
 
-/// S1: a guest that waits, but not for too long, is left alone.
+/// S1, H1, H6: a guest that waits, but not for too long, is left alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_timeout_obeyed() {
     let beside = Beside::new(hostile()).await;

@@ -256,7 +256,7 @@ async fn s10_h35_an_import_of_another_type_is_refused() {
     );
 }
 
-/// S10: what is right is loaded, and told apart by its world.
+/// S10, H34, H35, H37: what is right is loaded, and told apart by its world.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s10_whole_plugins_of_both_worlds_are_loaded() {
     let runtime = runtime();

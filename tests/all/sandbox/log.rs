@@ -29,7 +29,7 @@ fn cost(lines: &[Line]) -> usize {
         .sum()
 }
 
-/// S1: lines within the quota come, in their order, with plugin, level and where they are from.
+/// S1, H20: lines within the quota come, in their order, with plugin, level and where they are from.
 #[tokio::test(start_paused = true)]
 async fn s1_log_bytes_obeyed() {
     let (beside, lines) = logged(PER_SECOND).await;

@@ -170,7 +170,7 @@ async fn h4_a_host_call_at_the_brim_of_the_stack_ends_only_its_call() {
     beside.obeys("hostile.ok", Value::Null).await;
 }
 
-/// S1: a guest that needs little stack runs with little.
+/// S1, H3: a guest that needs little stack runs with little.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_wasm_stack_obeyed() {
     let mut options = EngineOptions::default();

@@ -137,6 +137,22 @@ async fn h3_recursion_and_huge_frames_use_up_the_stack() {
     }
 }
 
+/// S1, H3, H4: recursion that fits into the stack, with a call of the host at every level of it, is nothing to be ended for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h3_h4_recursion_within_the_stack_obeyed() {
+    let deep = "(func $deep (param $left i32) (result i32)
+        (if (i32.eqz (local.get $left)) (then (return (i32.const 0))))
+        (call $log (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 1))
+        (i32.add (call $deep (i32.sub (local.get $left) (i32.const 1))) (i32.const 1)))";
+    let wat = event_plugin()
+        .fields(deep)
+        .body("(if (i32.ne (call $deep (i32.const 1000)) (i32.const 1000)) (then (unreachable))) (global.get $OK)");
+    let beside = Beside::new(wat.spec()).await;
+    for _ in 0..3 {
+        beside.obeys("hostile.sin", json!(1)).await;
+    }
+}
+
 /// H4: at every level down to the brim the host is called, with a line as long as it may be, and with an event: whatever
 /// the call ends as, the process lives, and so does everyone else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,6 +40,7 @@ pub(crate) const SINS: &[(&str, Sin)] = &[
     ("flood-stdout", output::flood_stdout),
     ("flood-stderr", output::flood_stderr),
     ("long-line", output::long_line),
+    ("endless-line", output::endless_line),
     ("empty-writes", output::empty_writes),
     ("ansi", output::ansi),
     ("publish", bus::publish),

@@ -38,6 +38,17 @@ pub(super) fn long_line(_: &mut Hostile, event: &Event, _: &Context) -> Result<(
     Ok(stderr().write_all(line.as_bytes())?)
 }
 
+/// Prints so many MiB, 100 without a number, to stdout and to stderr, and never ends the line.
+pub(super) fn endless_line(_: &mut Hostile, event: &Event, _: &Context) -> Result<(), Failure> {
+    let piece = [b'x'; 64 * 1024];
+    for _ in 0..data::mebibytes_or(event, 100)? / piece.len() {
+        stdout().write_all(&piece)?;
+        stdout().flush()?;
+        stderr().write_all(&piece)?;
+    }
+    Ok(())
+}
+
 /// Writes nothing to stderr, and logs nothing, so many times, a million without a number.
 pub(super) fn empty_writes(_: &mut Hostile, event: &Event, _: &Context) -> Result<(), Failure> {
     for _ in 0..data::number_or(event, 1_000_000)? {

@@ -56,12 +56,14 @@ fn the_sample_says_what_is_so_anyway() {
         "max_hops: Some(Count(16))",
         "publish_timeout: Some(Time(30s))",
         "dead_letters: Some(Count(1000))",
+        "max_dead_letters: Some(Size(67108864))",
         "Some(Size(1073741824))",
     ] {
         assert!(rest.contains(default), "{default}: {rest}");
     }
 }
 
+/// H47
 #[test]
 fn the_sample_is_sound_with_every_key_in_it() {
     let config = with_files(&whole()).read().unwrap_or_else(|error| panic!("{error}"));

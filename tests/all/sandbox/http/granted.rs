@@ -43,7 +43,7 @@ async fn s8_what_is_not_granted_is_inspected_and_not_checked() {
     assert_eq!(runtime.inspect(spec("probe")).await.unwrap().needs, []);
 }
 
-/// S8: a granted origin is served; the request is the guest's, `Host` and framing are ours.
+/// S8, H41, H42: a granted origin is served; the request is the guest's, `Host` and framing are ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s8_a_granted_origin_is_served() {
     let server = Server::start().await;
@@ -77,7 +77,7 @@ async fn s8_a_granted_origin_is_served() {
     );
 }
 
-/// S8: the guest's spelling of a granted origin doesn't matter, and the server sees ours.
+/// S8, H42: the guest's spelling of a granted origin doesn't matter, and the server sees ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s8_spellings_of_a_granted_origin_are_one() {
     let server = Server::start().await;

@@ -2,7 +2,10 @@
 
 mod bounds;
 mod denied;
+mod filters;
 mod granted;
+mod memory;
 mod server;
+mod stalled;
 mod time;
 mod words;

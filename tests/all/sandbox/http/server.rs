@@ -32,6 +32,16 @@ impl Drop for Server {
 
 impl Server {
     pub(super) async fn start() -> Self {
+        Self::answering(None).await
+    }
+
+    /// One that answers nothing, whatever the path.
+    pub(super) async fn silent() -> Self {
+        Self::answering(Some("/silent")).await
+    }
+
+    /// One that answers as to this path, if any, whatever it is asked.
+    async fn answering(always: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let port = listener.local_addr().expect("its address").port();
         let log = Arc::new(Log::default());
@@ -43,7 +53,7 @@ impl Server {
                 let log = keep.clone();
                 tokio::spawn(async move {
                     // A client that goes away is what many tests are about.
-                    let _ = serve(stream, &log).await;
+                    let _ = serve(stream, &log, always).await;
                     log.open.send_modify(|open| *open -= 1);
                 });
             }
@@ -77,7 +87,7 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, log: &Log) -> io::Result<()> {
+async fn serve(mut stream: TcpStream, log: &Log, always: Option<&str>) -> io::Result<()> {
     let mut read = Vec::new();
     let end = loop {
         if stream.read_buf(&mut read).await? == 0 {
@@ -91,7 +101,7 @@ async fn serve(mut stream: TcpStream, log: &Log) -> io::Result<()> {
     let head = String::from_utf8_lossy(&read).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     log.heads.lock().unwrap_or_else(PoisonError::into_inner).push(head);
-    answer(&mut stream, &path, rest).await?;
+    answer(&mut stream, always.unwrap_or(&path), rest).await?;
     // Until the client closes.
     while stream.read(&mut [0; 4096]).await? > 0 {}
     Ok(())

@@ -1,11 +1,12 @@
 //! How long: the guest's own limits where it sets them, and the call's deadline in any case.
 
 use palisade::{Class, Runtime};
-use serde_json::json;
+use palisade_tests::{event, hostile};
+use serde_json::{Value, json};
 
 use super::server::Server;
 use super::words::{Fetching, Names, fetcher, fetcher_of, get, limited, order};
-use crate::sandbox::beside::SHORT;
+use crate::sandbox::beside::{SHORT, only, sin_event, until_busy};
 
 /// S2, H43: a response that never comes, never ends, stalls or drips ends with the call's deadline, like everything that a guest
 /// waits for; its connection is closed, and the next event is served by a fresh instance.
@@ -52,6 +53,35 @@ async fn s2_h43_a_stalled_connection_ends_by_the_deadline() {
     }
     server.until_open(0).await;
     assert_eq!(fetching.fetch(get(&at, "/")).await["bytes"], 5);
+}
+
+/// S3, H7: requests are sent and answered while more guests spin than there are worker threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_h7_requests_are_answered_beside_more_spinners_than_threads() {
+    let server = Server::start().await;
+    let fetching = Fetching::new(fetcher_of(&server.authority())).await;
+    let spinner = hostile().concurrency(4).grants(only("hostile.spin"));
+    fetching.runtime.launch(vec![spinner]).await.unwrap();
+    let publish = |event| {
+        let runtime = fetching.runtime.clone();
+        tokio::spawn(async move { runtime.publish(event).await })
+    };
+    let spinners: Vec<_> = (0..4)
+        .map(|_| publish(sin_event("hostile.spin", Value::Null)))
+        .collect();
+    until_busy(&fetching.runtime, &spinners).await;
+    let fetched = publish(event("fetch.order", get(&server.authority(), "/")));
+    let report = fetched.await.unwrap().unwrap();
+    assert!(report.all_ok() && report.of("fetcher/fetch").is_some(), "{report:?}");
+    assert_eq!(server.heads().len(), 1);
+    assert!(
+        spinners.iter().all(|spinner| !spinner.is_finished()),
+        "all of them spun meanwhile"
+    );
+    for spinner in spinners {
+        spinner.abort();
+        assert!(spinner.await.unwrap_err().is_cancelled());
+    }
 }
 
 /// S2, H43: the guest's own limits end a request before that, and the guest goes on.
