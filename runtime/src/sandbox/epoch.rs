@@ -233,7 +233,8 @@ mod tests {
         .unwrap();
         let _running = ticker.enter();
         ticked.recv().expect("a second ticker ticks");
-        assert_eq!(ticker.health().replaced, 1);
+        // More than once where the machine is so busy that a ticker which lives is late, too.
+        assert!(ticker.health().replaced >= 1);
         assert_eq!(ticker.health().running_calls, 1);
     }
 
@@ -264,7 +265,7 @@ mod tests {
         store.set_epoch_deadline(3);
         let error = spin.call(&mut store, ()).unwrap_err();
         assert_eq!(error.downcast_ref::<wasmtime::Trap>(), Some(&wasmtime::Trap::Interrupt));
-        assert_eq!(ticker.health().replaced, 1);
+        assert!(ticker.health().replaced >= 1);
     }
 
     /// S3: it sleeps while nothing runs, and a call wakes it.

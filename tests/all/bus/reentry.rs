@@ -159,10 +159,11 @@ async fn b9_h24_a_native_handler_handles_its_own_event_later() {
 /// B9, H24: likewise for a guest: its report comes back to its own handler, in a later call of the same instance.
 #[tokio::test]
 async fn b9_h24_a_guest_handles_its_own_event_later() {
-    let runtime = runtime_with([hostile()]).await;
+    let runtime = runtime_with([hostile(), spec("probe")]).await;
     let reports = Seen::published(&runtime);
     for (nth, expected) in [(1, 1), (2, 3)] {
-        runtime.publish(plain("hostile.count")).await.expect("published");
+        let sent = runtime.publish(plain("hostile.count")).await.expect("published");
+        assert!(sent.all_ok() && sent.of("probe/all").is_some(), "{sent:?}");
         assert_eq!(
             report(&reports.wait_for(nth).await[nth - 1], "count")["count"],
             expected
