@@ -63,7 +63,8 @@ pub use bus::{
     SubscribeError, SubscribeOptions, SubscriptionId,
 };
 pub use delivery::{
-    DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore, MemoryDeadLetters, Overflow, QueuePolicy, RetryPolicy,
+    BreakerPolicy, BreakerState, DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore, EventOrder,
+    MemoryDeadLetters, Overflow, QueuePolicy, RetryPolicy,
 };
 pub use draft::{Draft, DraftError};
 pub use event::*;

@@ -37,6 +37,8 @@ pub enum Class {
     /// There was no free instance (or permit of a native handler) by the deadline, or no room in a queue. Costs the
     /// handler nothing.
     Overloaded,
+    /// The handler failed too often and is left in peace for a while (`delivery.breaker`): a `publish` that comes meanwhile.
+    BreakerOpen,
     /// The handler's plugin is not started, or its key-value store failed.
     Unavailable,
     /// The caller went away before the handler was done.
@@ -45,7 +47,7 @@ pub enum Class {
 
 impl Class {
     /// All classes, in the order in which a summary shows them.
-    pub const ALL: [Class; 13] = [
+    pub const ALL: [Class; 14] = [
         Class::Ok,
         Class::Retry,
         Class::Rejected,
@@ -57,6 +59,7 @@ impl Class {
         Class::HostLimit,
         Class::HostPanic,
         Class::Overloaded,
+        Class::BreakerOpen,
         Class::Unavailable,
         Class::Cancelled,
     ];
@@ -75,6 +78,7 @@ impl Class {
             Class::HostLimit => "host-limit",
             Class::HostPanic => "host-panic",
             Class::Overloaded => "overloaded",
+            Class::BreakerOpen => "breaker-open",
             Class::Unavailable => "unavailable",
             Class::Cancelled => "cancelled",
         }
@@ -97,6 +101,7 @@ impl Class {
             | Class::Rejected
             | Class::HostPanic
             | Class::Overloaded
+            | Class::BreakerOpen
             | Class::Unavailable
             | Class::Cancelled => false,
         }
@@ -261,7 +266,9 @@ pub struct Receipt {
     pub filtered: Option<FilterId>,
     /// How many queues have taken the event.
     pub enqueued: usize,
-    /// The handlers that did not get it, and why. `matched` is `enqueued` and these.
+    /// How many queues dropped it at once, as their policy says (`drop-newest`).
+    pub dropped: usize,
+    /// The handlers that did not get it, and why. `matched` is `enqueued`, `dropped` and these.
     pub refused: Vec<Refusal>,
 }
 

@@ -9,13 +9,15 @@ use futures_util::FutureExt;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
+use super::caller::Caller;
 use super::endpoint::Endpoint;
+use super::lanes::Lane;
 use super::queue::{Entry, Offer};
 use super::{Bus, PublishError, fan_out};
 use crate::clock;
 use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason};
 use crate::event::{Event, EventTime};
-use crate::handler::{Delivery, Fault, Origin, panic_message};
+use crate::handler::{Fault, Origin, panic_message};
 use crate::outcome::{Class, Receipt, Refusal};
 
 /// What host events have as their source.
@@ -60,6 +62,7 @@ impl Bus {
                 matched: 0,
                 filtered: Some(by.id),
                 enqueued: 0,
+                dropped: 0,
                 refused: Vec::new(),
             });
         }
@@ -67,7 +70,7 @@ impl Bus {
         let targets = self.table.load().targets(event.event_type(), None);
         let targets = targets.as_slice();
         self.counters.published(targets.len());
-        let mut refused = Vec::new();
+        let (mut refused, mut dropped) = (Vec::new(), 0);
         let mut full = Vec::new();
         for endpoint in targets {
             match self.offer(endpoint, &event, Origin::Publisher) {
@@ -80,6 +83,7 @@ impl Bus {
                         message,
                     });
                 }
+                Err(NotTaken::Dropped) => dropped += 1,
                 Err(NotTaken::Full(entry)) => full.push((endpoint, entry)),
             }
         }
@@ -87,11 +91,12 @@ impl Bus {
             .into_iter()
             .map(|(endpoint, entry)| self.offer_until(endpoint, entry, deadline));
         refused.extend(fan_out::all(waits, |_| ()).await.into_iter().flatten());
-        let enqueued = targets.len() - refused.len();
+        let enqueued = targets.len() - refused.len() - dropped;
         Ok(Receipt {
             matched: targets.len(),
             filtered: None,
             enqueued,
+            dropped,
             refused,
         })
     }
@@ -126,7 +131,7 @@ impl Bus {
             self.counters.published(targets.len());
             for endpoint in targets.as_slice() {
                 match self.offer(endpoint, &event, Origin::Handler) {
-                    Ok(()) => {}
+                    Ok(()) | Err(NotTaken::Dropped) => {}
                     Err(NotTaken::Full(entry)) => self.bury_overloaded(endpoint, entry),
                     Err(NotTaken::Away(_)) if self.closed.load(Ordering::SeqCst) => {
                         self.give_up(endpoint, &event, Origin::Handler);
@@ -163,24 +168,45 @@ impl Bus {
         if let Some(why) = endpoint.unavailable() {
             return Err(NotTaken::Away(why));
         }
-        let offer = endpoint.queue.offer(self.entry(event, origin));
-        self.settle(endpoint, offer).map_err(NotTaken::Full)
+        let offer = endpoint.queue.offer(self.entry(endpoint, event, origin));
+        self.settle(endpoint, offer)
     }
 
     /// Sees to it that what was taken is worked on; gives back what was not.
-    fn settle(self: &Arc<Self>, endpoint: &Arc<Endpoint>, offer: Offer) -> Result<(), Entry> {
+    pub(super) fn settle(self: &Arc<Self>, endpoint: &Arc<Endpoint>, offer: Offer) -> Result<(), NotTaken> {
         match offer {
-            Offer::Taken { start_worker } => {
+            Offer::Taken { start_worker, dropped } => {
+                self.count_dropped(endpoint, dropped.len());
                 if start_worker {
                     self.start_worker(endpoint.clone());
                 }
                 Ok(())
             }
-            Offer::Full(entry) => Err(entry),
+            Offer::Dropped => {
+                self.count_dropped(endpoint, 1);
+                Err(NotTaken::Dropped)
+            }
+            Offer::Full(entry) => Err(NotTaken::Full(entry)),
         }
     }
 
-    fn entry(&self, event: &Event, origin: Origin) -> Entry {
+    /// B7: each drop is counted.
+    fn count_dropped(&self, endpoint: &Endpoint, events: usize) {
+        if events > 0 {
+            endpoint.dropped(events);
+            self.counters.dropped(events);
+            tracing::debug!(handler = %endpoint.name(), events, "dropped: the queue is full (delivery.queue)");
+        }
+    }
+
+    /// The turn of a lane is over: the next event of it may go.
+    pub(super) fn done(self: &Arc<Self>, endpoint: &Arc<Endpoint>, lane: Option<&Lane>) {
+        if endpoint.queue.done(lane) {
+            self.start_worker(endpoint.clone());
+        }
+    }
+
+    pub(super) fn entry(&self, endpoint: &Endpoint, event: &Event, origin: Origin) -> Entry {
         Entry {
             event: event.clone(),
             attempts: 0,
@@ -188,6 +214,8 @@ impl Bus {
             origin,
             since: Instant::now(),
             first: SystemTime::now(),
+            lane: endpoint.lane(event),
+            caller: None,
             _pending: self.inflight.begin_delivery(),
         }
     }
@@ -199,7 +227,10 @@ impl Bus {
         deadline: Instant,
     ) -> Option<Refusal> {
         let offer = endpoint.queue.offer_until(entry, deadline).await;
-        self.settle(endpoint, offer).err()?;
+        match self.settle(endpoint, offer) {
+            Err(NotTaken::Full(_)) => {}
+            _ => return None,
+        }
         self.counters.refused();
         Some(Refusal {
             handler: endpoint.name().clone(),
@@ -235,11 +266,12 @@ impl Bus {
         tracing::warn!(event = event.id(), handler = %endpoint.name(), "not delivered: the runtime is ending");
     }
 
-    /// A worker lives while its queue has entries; an idle queue costs no task.
-    fn start_worker(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
+    /// A worker lives while its queue has entries that may go; an idle queue costs no task.
+    pub(super) fn start_worker(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
         let bus = self.clone();
         self.tokio.spawn(async move {
             while let Some(entry) = endpoint.queue.next() {
+                let lane = entry.lane.clone();
                 tokio::select! {
                     biased;
                     ended = AssertUnwindSafe(bus.work(&endpoint, entry)).catch_unwind() => {
@@ -247,6 +279,7 @@ impl Bus {
                             // Handlers are caught elsewhere; this is a store of dead letters. The queue goes on.
                             let panic = panic_message(&*panic);
                             tracing::error!(handler = %endpoint.name(), panic, "a delivery ended in a panic of the host");
+                            bus.done(&endpoint, lane.as_ref());
                         }
                     }
                     // D7: what still runs then is dropped, which is held against nobody.
@@ -260,33 +293,77 @@ impl Bus {
 
     /// One attempt at a queued event, and what follows from how it ended.
     async fn work(self: &Arc<Self>, endpoint: &Arc<Endpoint>, mut entry: Entry) {
-        let started = Instant::now();
-        let (deadline, deadline_of) = endpoint.deadline(started, None);
-        let delivery = Delivery {
-            event: entry.event.clone(),
-            attempt: entry.attempts + 1,
-            deadline,
-            deadline_of,
-            replayed: entry.replayed,
-            origin: entry.origin,
+        let passage = match endpoint.passage() {
+            Ok(passage) => passage,
+            Err(()) => return self.wait_for_breaker(endpoint, entry),
         };
-        let (outcome, outbox) = endpoint.attempt(delivery, started).await;
-        entry.attempts += 1;
-        self.release(outbox).await;
-        if let Some(fault) = outcome.fault {
-            self.after_failure(endpoint, entry, fault);
+        let Some(mut caller) = entry.caller.take() else {
+            let started = Instant::now();
+            let deadline = endpoint.deadline(started, None);
+            let (outcome, outbox) = self.attempt(endpoint, passage, entry.delivery(deadline), started).await;
+            entry.attempts += 1;
+            self.release(outbox).await;
+            return self.after(endpoint, entry, outcome.fault);
+        };
+        if caller.claim() {
+            let (deadline, of) = (caller.deadline, caller.deadline_of);
+            let attempt = async {
+                let delivery = entry.delivery((deadline, of));
+                let (outcome, outbox) = self.attempt(endpoint, passage, delivery, entry.since).await;
+                self.release_by(outbox, deadline).await;
+                outcome
+            };
+            tokio::select! {
+                biased;
+                outcome = attempt => caller.answer(outcome),
+                // B3: as a publish that is dropped while it calls the handler itself.
+                () = caller.gone() => {}
+            }
+        }
+        self.done(endpoint, entry.lane.as_ref());
+    }
+
+    /// D5: the handler is left in peace, so the queue rests; a `publish` that waits in it is told.
+    fn wait_for_breaker(self: &Arc<Self>, endpoint: &Arc<Endpoint>, entry: Entry) {
+        endpoint.queue.pause(entry);
+        loop {
+            let callers = endpoint.queue.take_callers();
+            if callers.is_empty() {
+                break;
+            }
+            for mut entry in callers {
+                if let Some(caller) = entry.caller.take().filter(Caller::claim) {
+                    caller.answer(endpoint.tripped(entry.since));
+                }
+                self.done(endpoint, entry.lane.as_ref());
+            }
+        }
+        // The probe may have ended before the queue was paused, when nobody could resume it.
+        if endpoint.is_passable() {
+            self.resume(endpoint);
         }
     }
 
-    fn after_failure(self: &Arc<Self>, endpoint: &Arc<Endpoint>, entry: Entry, fault: Fault) {
+    fn after(self: &Arc<Self>, endpoint: &Arc<Endpoint>, entry: Entry, fault: Option<Fault>) {
+        let lane = entry.lane.clone();
+        let is_retried = fault.is_some_and(|fault| self.is_retried(endpoint, entry, &fault));
+        // B6: across retries its lane waits.
+        if !is_retried {
+            self.done(endpoint, lane.as_ref());
+        }
+    }
+
+    /// Sees to an event whose attempt failed: the next attempt if there is one, or a dead letter.
+    fn is_retried(self: &Arc<Self>, endpoint: &Arc<Endpoint>, entry: Entry, fault: &Fault) -> bool {
         if fault.class() == Class::Unavailable {
             if entry.origin == Origin::Host {
                 // As in `publish_host`: a plugin that is away has no claim to host events.
-                return;
+                return false;
             }
             if self.closed.load(Ordering::SeqCst) {
                 // Nothing starts any more that could take it.
-                return self.give_up(endpoint, &entry.event, entry.origin);
+                self.give_up(endpoint, &entry.event, entry.origin);
+                return false;
             }
         }
         let age = entry.since.elapsed();
@@ -299,7 +376,7 @@ impl Bus {
         let Some(delay) = delay.flatten() else {
             let reason = DeadLetterReason::Failed(fault.class());
             let error = fault.message().to_owned();
-            return self.bury(
+            self.bury(
                 entry.event,
                 Some(endpoint),
                 reason,
@@ -307,6 +384,7 @@ impl Bus {
                 entry.attempts,
                 Some(entry.first),
             );
+            return false;
         };
         tracing::debug!(handler = %endpoint.name(), event = entry.event.id(), %fault, ?delay, "will be tried again");
         self.counters.retry();
@@ -322,6 +400,7 @@ impl Bus {
                 () = bus.ended.cancelled() => endpoint.queue.release(&entry),
             }
         });
+        true
     }
 
     /// D4: sends a dead letter again, to its handler only, with the same id.
@@ -345,7 +424,7 @@ impl Bus {
         let DeadLetter { event, .. } = self.dead_letters.take(id).ok_or(RedriveError::NotFound(id))?;
         let entry = Entry {
             replayed: true,
-            ..self.entry(&event, Origin::Publisher)
+            ..self.entry(&endpoint, &event, Origin::Publisher)
         };
         let offer = endpoint.queue.offer(entry);
         self.settle(&endpoint, offer).map_err(|_| {
@@ -391,7 +470,7 @@ impl Bus {
         }
     }
 
-    fn full_message(&self, endpoint: &Endpoint) -> String {
+    pub(super) fn full_message(&self, endpoint: &Endpoint) -> String {
         if self.ended.is_cancelled() {
             return "the runtime is shutting down".to_owned();
         }
@@ -404,7 +483,9 @@ impl Bus {
 }
 
 /// Why a queue did not take an event at once.
-enum NotTaken {
+pub(super) enum NotTaken {
     Full(Entry),
+    /// As the policy of the queue says; it is counted.
+    Dropped,
     Away(String),
 }

@@ -8,9 +8,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
+use crate::bus::lanes::Lane;
 use crate::bus::queue::Queue;
 use crate::clock::after;
-use crate::delivery::{QueuePolicy, RetryPolicy};
+use crate::delivery::{
+    Breaker, BreakerPolicy, BreakerState, Change, EventOrder, Passage, QueuePolicy, RetryPolicy, Sign,
+};
 use crate::event::Event;
 use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, panic_message};
 use crate::outcome::{Class, HandlerName, Outcome};
@@ -31,6 +34,10 @@ pub struct SubscribeOptions {
     pub queue: QueuePolicy,
     /// What happens after a failed attempt at a queued event.
     pub retry: RetryPolicy,
+    /// In which order its events come; none across retries unless given.
+    pub ordering: EventOrder,
+    /// When it is left in peace because it fails too often; `None`: never.
+    pub breaker: Option<BreakerPolicy>,
 }
 
 impl Default for SubscribeOptions {
@@ -40,6 +47,8 @@ impl Default for SubscribeOptions {
             concurrency: 1,
             queue: QueuePolicy::default(),
             retry: RetryPolicy::default(),
+            ordering: EventOrder::None,
+            breaker: Some(BreakerPolicy::default()),
         }
     }
 }
@@ -72,6 +81,20 @@ impl SubscribeOptions {
         self.retry = retry;
         self
     }
+
+    /// Sets in which order its events come.
+    #[must_use]
+    pub fn ordering(mut self, ordering: EventOrder) -> Self {
+        self.ordering = ordering;
+        self
+    }
+
+    /// Sets when it is left in peace because it fails too often; `None`: never.
+    #[must_use]
+    pub fn breaker(mut self, policy: impl Into<Option<BreakerPolicy>>) -> Self {
+        self.breaker = policy.into();
+        self
+    }
 }
 
 /// A handler on the bus.
@@ -82,7 +105,10 @@ pub(crate) struct Endpoint {
     timeout: Duration,
     pub(crate) queue: Queue,
     pub(crate) retry: RetryPolicy,
+    ordering: EventOrder,
+    breaker: Option<Breaker>,
     counts: Counts,
+    dropped: AtomicU64,
     turn: AtomicU8,
 }
 
@@ -115,7 +141,10 @@ impl Endpoint {
             timeout,
             queue,
             retry,
+            ordering: options.ordering.clone(),
+            breaker: options.breaker.map(Breaker::new),
             counts: Counts::default(),
+            dropped: AtomicU64::new(0),
             turn: AtomicU8::new(Turn::AtOnce as u8),
         })
     }
@@ -149,8 +178,51 @@ impl Endpoint {
         }
     }
 
+    /// B6: which events this one keeps its order among, if any.
+    pub(crate) fn lane(&self, event: &Event) -> Option<Lane> {
+        Lane::of(event, &self.ordering)
+    }
+
+    /// D5: the right to call the handler, or the outcome of a `publish` while its breaker is open.
+    pub(crate) fn enter(&self, started: Instant) -> Result<Option<Passage<'_>>, Outcome> {
+        match self.breaker.as_ref().map(Breaker::enter) {
+            None => Ok(None),
+            Some(Ok(passage)) => Ok(Some(passage)),
+            Some(Err(_)) => Err(self.tripped(started)),
+        }
+    }
+
+    /// The same for a queued event, which waits.
+    pub(crate) fn passage(&self) -> Result<Option<Passage<'_>>, ()> {
+        self.breaker.as_ref().map(Breaker::enter).transpose().map_err(drop)
+    }
+
+    /// The outcome of a `publish` while the breaker is open.
+    pub(crate) fn tripped(&self, started: Instant) -> Outcome {
+        let message = format!(
+            "{} failed too often and is left in peace for a while (delivery.breaker)",
+            self.name
+        );
+        self.not_attempted(Class::BreakerOpen, message, None, started)
+    }
+
+    /// Whether its breaker lets somebody through now.
+    pub(crate) fn is_passable(&self) -> bool {
+        self.breaker.as_ref().is_none_or(Breaker::is_passable)
+    }
+
+    /// Counts what the policy of its queue dropped.
+    pub(crate) fn dropped(&self, events: usize) {
+        self.dropped.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
     /// One attempt: calls the handler on the caller's task and counts how it ended.
-    pub(crate) async fn attempt(&self, delivery: Delivery, started: Instant) -> (Outcome, Vec<Event>) {
+    pub(crate) async fn attempt(
+        &self,
+        passage: Option<Passage<'_>>,
+        delivery: Delivery,
+        started: Instant,
+    ) -> (Outcome, Vec<Event>, Change) {
         let attempts = delivery.attempt;
         // S9: a panic, of a native handler or of a host function that a guest called, fails this attempt only.
         let call = AssertUnwindSafe(async { self.handler.handle(delivery).await });
@@ -166,6 +238,7 @@ impl Endpoint {
         } else {
             Turn::AtOnce
         });
+        let change = passage.map_or(Change::None, |passage| passage.ended(sign(fault.as_ref())));
         let duration = started.elapsed();
         (
             Outcome {
@@ -177,6 +250,7 @@ impl Endpoint {
                 fault,
             },
             outbox,
+            change,
         )
     }
 
@@ -202,16 +276,31 @@ impl Endpoint {
     /// The outcome where the deadline had passed before the handler could be called: it is not, and pays nothing.
     pub(crate) fn not_called(&self, started: Instant, of: DeadlineOf) -> Outcome {
         let message = format!("{} was not called: {} had passed", self.name, of.shown());
-        let fault = Some(Fault::new(Class::Overloaded, message).with_deadline_of(Some(of)));
-        self.counts.add(Class::Overloaded);
-        let (handler, duration) = (self.name.clone(), started.elapsed());
+        self.not_attempted(Class::Overloaded, message, Some(of), started)
+    }
+
+    /// The outcome of a `publish` that was queued and had no turn by its deadline.
+    pub(crate) fn had_no_turn(&self, started: Instant, of: DeadlineOf) -> Outcome {
+        let message = format!("{} had others before it until {}", self.name, of.shown());
+        self.not_attempted(Class::Overloaded, message, Some(of), started)
+    }
+
+    /// The outcome of an attempt that was not made.
+    pub(crate) fn not_attempted(
+        &self,
+        class: Class,
+        message: String,
+        deadline_of: Option<DeadlineOf>,
+        started: Instant,
+    ) -> Outcome {
+        self.counts.add(class);
         Outcome {
-            handler,
-            class: Class::Overloaded,
+            handler: self.name.clone(),
+            class,
             attempts: 0,
-            duration,
+            duration: started.elapsed(),
             fuel: None,
-            fault,
+            fault: Some(Fault::new(class, message).with_deadline_of(deadline_of)),
         }
     }
 
@@ -224,6 +313,8 @@ impl Endpoint {
                 .filter(|(_, count)| *count > 0)
                 .collect(),
             queued: self.queue.len(),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            breaker: self.breaker.as_ref().map(Breaker::shown),
         }
     }
 }
@@ -238,6 +329,10 @@ pub struct HandlerStats {
     pub attempts: Vec<(Class, u64)>,
     /// How many events wait in its queue.
     pub queued: usize,
+    /// How many events its queue dropped, as its overflow policy says.
+    pub dropped: u64,
+    /// Whether it is called; `None` without a breaker.
+    pub breaker: Option<BreakerState>,
 }
 
 impl HandlerStats {
@@ -248,6 +343,18 @@ impl HandlerStats {
             .filter(|(other, _)| *other == class)
             .map(|(_, count)| count)
             .sum()
+    }
+}
+
+/// D5: what an attempt says of its handler.
+fn sign(fault: Option<&Fault>) -> Sign {
+    let Some(fault) = fault else { return Sign::Success };
+    match fault.class() {
+        Class::Rejected => Sign::Success,
+        // It had less time than it may take.
+        Class::Timeout if !matches!(fault.deadline_of(), None | Some(DeadlineOf::Handler)) => Sign::None,
+        Class::Overloaded | Class::Unavailable | Class::Cancelled | Class::BreakerOpen => Sign::None,
+        _ => Sign::Failure,
     }
 }
 

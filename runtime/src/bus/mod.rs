@@ -1,11 +1,14 @@
 //! The bus: subscriptions, filters, and the two ways to publish.
 
 mod async_publish;
+mod attempt;
+mod caller;
 pub(crate) mod endpoint;
 mod error;
 mod fan_out;
 pub(crate) mod filter;
 mod inflight;
+mod lanes;
 mod log_rate;
 mod queue;
 mod stats;
@@ -33,6 +36,7 @@ use crate::event::{Event, EventLimits, is_reserved};
 use crate::handler::{Delivery, Handler, Origin, OutboxLimits};
 use crate::outcome::{Disposition, HandlerName, Report};
 use crate::pattern::Pattern;
+use attempt::Turn;
 use endpoint::{Endpoint, EndpointId};
 use filter::{FilterEntry, Verdict};
 use inflight::Inflight;
@@ -235,6 +239,16 @@ impl Bus {
             if end <= now {
                 return endpoint.not_called(started, of);
             }
+            let lane = endpoint.lane(&event);
+            if !endpoint.queue.may_go_at_once(lane.as_ref()) {
+                return self.publish_in_turn(endpoint, &event, started, (end, of)).await;
+            }
+            // B6: until it is done with, nothing of its lane goes.
+            let _turn = Turn::new(self, endpoint, lane);
+            let passage = match endpoint.enter(started) {
+                Ok(passage) => passage,
+                Err(outcome) => return outcome,
+            };
             let (event, origin) = (event.clone(), Origin::Publisher);
             let delivery = Delivery {
                 event,
@@ -244,7 +258,7 @@ impl Bus {
                 replayed: false,
                 origin,
             };
-            let (outcome, outbox) = endpoint.attempt(delivery, started).await;
+            let (outcome, outbox) = self.attempt(endpoint, passage, delivery, started).await;
             // Here and not when all are done: what one published does not wait for the others.
             self.release_by(outbox, end).await;
             outcome

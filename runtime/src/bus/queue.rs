@@ -1,16 +1,19 @@
-//! The bounded queue before each handler.
+//! The bounded queue before each handler: what it takes (B7), and in which order it lets events go (B6).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::bus::caller::Caller;
 use crate::bus::inflight::Pending;
+use crate::bus::lanes::{Lane, Lanes};
 use crate::delivery::{Overflow, QueuePolicy};
 use crate::event::Event;
-use crate::handler::Origin;
+use crate::handler::{DeadlineOf, Delivery, Origin};
 
 /// One event on its way to one handler.
 pub(crate) struct Entry {
@@ -22,8 +25,26 @@ pub(crate) struct Entry {
     /// When it was queued first.
     pub(crate) since: Instant,
     pub(crate) first: SystemTime,
+    /// Events of one lane leave the queue one after the other, each when the one before it is done with.
+    pub(crate) lane: Option<Lane>,
+    /// The `publish` that waits for its first attempt, which is then its only one.
+    pub(crate) caller: Option<Caller>,
     /// Keeps `drain` waiting until the entry is done with.
     pub(crate) _pending: Pending,
+}
+
+impl Entry {
+    /// Its next attempt, by this deadline.
+    pub(crate) fn delivery(&self, (deadline, deadline_of): (Instant, DeadlineOf)) -> Delivery {
+        Delivery {
+            event: self.event.clone(),
+            attempt: self.attempts + 1,
+            deadline,
+            deadline_of,
+            replayed: self.replayed,
+            origin: self.origin,
+        }
+    }
 }
 
 /// What came of offering an entry.
@@ -31,7 +52,11 @@ pub(crate) enum Offer {
     Taken {
         /// The caller has to start a worker.
         start_worker: bool,
+        /// What made room for it, under `drop-oldest`.
+        dropped: Vec<Entry>,
     },
+    /// Under `drop-newest`.
+    Dropped,
     Full(Entry),
 }
 
@@ -42,17 +67,24 @@ pub(crate) struct Queue {
     max_workers: usize,
     state: Mutex<State>,
     room: Notify,
+    /// Entries and workers. A publisher that finds none has nothing ahead of it, and needs no lock to know that.
+    busy: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
-    entries: VecDeque<Entry>,
+    /// What may go.
+    ready: VecDeque<Entry>,
+    /// What has to wait for another of its lane.
+    lanes: Lanes,
     /// Entries that wait for their next attempt elsewhere. They keep their room, or a handler that fails every event
     /// would let the queue grow without bound.
     waiting: usize,
     /// Of all of them, waiting ones included.
     bytes: usize,
     workers: usize,
+    /// Nothing goes out until `resume`: the handler's breaker is open.
+    paused: bool,
     /// Set when a drain has run out of time: nothing comes in any more, nothing goes out.
     closed: bool,
 }
@@ -64,6 +96,7 @@ impl Queue {
             max_workers,
             state: Mutex::default(),
             room: Notify::new(),
+            busy: AtomicUsize::new(0),
         }
     }
 
@@ -72,31 +105,70 @@ impl Queue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.state().entries.len()
+        self.state().queued()
     }
 
-    /// Takes the entry if there is room.
-    pub(crate) fn offer(&self, entry: Entry) -> Offer {
-        let (events_limit, bytes_limit) = self.room_for(entry.origin);
+    /// B6: whether an event may go to the handler at once, past the queue, because nothing is ahead of it. Of a lane it then
+    /// has the turn, until [`done`](Self::done).
+    pub(crate) fn may_go_at_once(&self, lane: Option<&Lane>) -> bool {
+        let Some(lane) = lane else {
+            // What several workers take leaves in any order, so only what no worker has taken yet is ahead.
+            return self.busy.load(Atomic::SeqCst) == 0 || (self.max_workers > 1 && self.state().ready.is_empty());
+        };
+        self.state().lanes.enter(lane)
+    }
+
+    /// The entry of a lane, or the direct call that had its turn, is done with: the next one of the lane may go. Says
+    /// whether the caller has to start a worker.
+    pub(crate) fn done(&self, lane: Option<&Lane>) -> bool {
+        let Some(lane) = lane else { return false };
         let mut state = self.state();
-        let bytes = state.bytes.saturating_add(entry.event.size_bytes());
-        let full = state.entries.len() + state.waiting >= events_limit || bytes > bytes_limit;
-        if full || state.closed {
-            return Offer::Full(entry);
+        let Some(next) = state.lanes.leave(lane) else {
+            return false;
+        };
+        state.ready.push_back(next);
+        self.worker_for(&mut state)
+    }
+
+    /// Takes the entry if there is room, or as the policy says.
+    pub(crate) fn offer(&self, entry: Entry) -> Offer {
+        let (events, bytes) = self.room_for(entry.origin);
+        let size = entry.event.size_bytes();
+        let mut state = self.state();
+        let mut dropped = Vec::new();
+        while !state.has_room(events, bytes, size) || state.closed {
+            let oldest = match self.policy.overflow {
+                Overflow::DropNewest if !state.closed => return Offer::Dropped,
+                Overflow::DropOldest if !state.closed && size <= bytes => state.take_oldest(),
+                _ => None,
+            };
+            let Some(oldest) = oldest else {
+                self.told(&state);
+                return Offer::Full(entry);
+            };
+            dropped.push(oldest);
         }
-        state.bytes = bytes;
+        state.bytes = state.bytes.saturating_add(size);
         let start_worker = self.push(&mut state, entry);
-        Offer::Taken { start_worker }
+        Offer::Taken { start_worker, dropped }
     }
 
     /// Puts an entry last; says whether the caller has to start a worker, which is counted already.
     fn push(&self, state: &mut State, entry: Entry) -> bool {
-        state.entries.push_back(entry);
-        let start_worker = state.workers < self.max_workers;
-        if start_worker {
+        if let Some(entry) = state.lanes.join(entry) {
+            state.ready.push_back(entry);
+        }
+        self.worker_for(state)
+    }
+
+    /// Whether there is work for one worker more, which is counted then.
+    fn worker_for(&self, state: &mut State) -> bool {
+        let start = !state.paused && !state.closed && !state.ready.is_empty() && state.workers < self.max_workers;
+        if start {
             state.workers += 1;
         }
-        start_worker
+        self.told(state);
+        start
     }
 
     /// How many events and bytes it may hold for an entry of this origin to come in. Handlers and the host can't wait, so a
@@ -129,7 +201,8 @@ impl Queue {
         }
     }
 
-    /// Keeps room for an entry that waits for its next attempt, even beyond the bounds: it was inside a moment ago.
+    /// Keeps room for an entry that waits for its next attempt, even beyond the bounds: it was inside a moment ago. Its lane
+    /// waits with it.
     pub(crate) fn hold(&self, entry: &Entry) {
         let mut state = self.state();
         state.waiting += 1;
@@ -152,14 +225,55 @@ impl Queue {
         if state.closed {
             return false;
         }
-        self.push(&mut state, entry)
+        // Of a lane it has the turn still.
+        state.ready.push_back(entry);
+        self.worker_for(&mut state)
+    }
+
+    /// Removes the entries that a `publish` waits for, of those that may go.
+    pub(crate) fn take_callers(&self) -> VecDeque<Entry> {
+        let mut state = self.state();
+        let ready = std::mem::take(&mut state.ready);
+        let (callers, others): (VecDeque<_>, _) = ready.into_iter().partition(|entry| entry.caller.is_some());
+        state.ready = others;
+        let bytes: usize = callers.iter().map(|entry: &Entry| entry.event.size_bytes()).sum();
+        state.bytes = state.bytes.saturating_sub(bytes);
+        self.told(&state);
+        callers
+    }
+
+    /// Puts back the entry that a worker took a moment ago, first in the queue, and lets nothing go until `resume`.
+    pub(crate) fn pause(&self, entry: Entry) {
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        state.bytes = state.bytes.saturating_add(entry.event.size_bytes());
+        state.ready.push_front(entry);
+        state.paused = true;
+        self.told(&state);
+    }
+
+    /// Lets events go again; says how many workers the caller has to start, which are counted already.
+    pub(crate) fn resume(&self) -> usize {
+        let mut state = self.state();
+        state.paused = false;
+        if state.closed {
+            return 0;
+        }
+        let start = state.ready.len().min(self.max_workers.saturating_sub(state.workers));
+        state.workers += start;
+        self.told(&state);
+        start
     }
 
     /// The next entry for a worker; `None` ends the worker.
     pub(crate) fn next(&self) -> Option<Entry> {
         let mut state = self.state();
-        let Some(entry) = state.entries.pop_front() else {
+        let next = if state.paused { None } else { state.ready.pop_front() };
+        let Some(entry) = next else {
             state.workers -= 1;
+            self.told(&state);
             return None;
         };
         state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
@@ -173,15 +287,53 @@ impl Queue {
     pub(crate) fn close(&self) -> Vec<Entry> {
         let mut state = self.state();
         state.closed = true;
-        let entries: Vec<Entry> = std::mem::take(&mut state.entries).into();
+        let mut entries: Vec<Entry> = std::mem::take(&mut state.ready).into();
+        entries.extend(state.lanes.take_all());
         let bytes: usize = entries.iter().map(|entry| entry.event.size_bytes()).sum();
         state.bytes = state.bytes.saturating_sub(bytes);
+        self.told(&state);
         drop(state);
         self.room.notify_waiters();
         entries
     }
 
+    /// After each change of entries or workers.
+    fn told(&self, state: &State) {
+        self.busy.store(state.queued() + state.workers, Atomic::SeqCst);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn queued(&self) -> usize {
+        self.ready.len() + self.lanes.held()
+    }
+
+    fn has_room(&self, events: usize, bytes: usize, size: usize) -> bool {
+        self.queued() + self.waiting < events && self.bytes.saturating_add(size) <= bytes
+    }
+
+    /// Removes what has waited longest of what no worker has; what waits for a retry is not touched.
+    fn take_oldest(&mut self) -> Option<Entry> {
+        let ready = self.ready.front().map(|entry| entry.since);
+        let held = self.lanes.oldest();
+        let oldest = match (ready, held) {
+            (Some(ready), Some((held, lane))) if held < ready => self.lanes.take_first(&lane),
+            (Some(_), _) => {
+                let entry = self.ready.pop_front()?;
+                // The turn of its lane passes to the next one, which has its place.
+                if let Some(next) = entry.lane.as_ref().and_then(|lane| self.lanes.leave(lane)) {
+                    self.ready.push_front(next);
+                }
+                Some(entry)
+            }
+            (None, Some((_, lane))) => self.lanes.take_first(&lane),
+            (None, None) => None,
+        }?;
+        self.bytes = self.bytes.saturating_sub(oldest.event.size_bytes());
+        Some(oldest)
     }
 }

@@ -18,6 +18,8 @@ pub struct BusStats {
     pub from_handlers: u64,
     /// Refusals by a queue (full, or its plugin away), one for each handler that did not get the event.
     pub refused: u64,
+    /// Events that queues dropped as their policy says, one for each handler that did not get the event.
+    pub dropped: u64,
     /// Retries that were scheduled.
     pub retries: u64,
     /// Events that a drain gave up on, one for each handler.
@@ -34,6 +36,7 @@ pub(crate) struct Counters {
     filter_faults: AtomicU64,
     from_handlers: AtomicU64,
     refused: AtomicU64,
+    dropped: AtomicU64,
     retries: AtomicU64,
     abandoned: AtomicU64,
     abandoned_reported: AtomicU64,
@@ -62,6 +65,10 @@ impl Counters {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn dropped(&self, events: usize) {
+        self.dropped.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
@@ -86,6 +93,7 @@ impl Counters {
             filter_faults: read(&self.filter_faults),
             from_handlers: read(&self.from_handlers),
             refused: read(&self.refused),
+            dropped: read(&self.dropped),
             retries: read(&self.retries),
             abandoned: read(&self.abandoned),
             dead_letters,

@@ -3,9 +3,11 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::breaker::Breaker;
 use super::document::Document;
 use super::error::ConfigProblem;
-use super::value::{Count, Size, Time, Value};
+use super::ordering::{MetadataKey, OrderingName};
+use super::value::{Count, Parsed, Size, Time, Value};
 use crate::delivery::{Overflow, QueuePolicy, RetryPolicy};
 
 /// `[defaults.delivery]` and `[plugin.delivery]`.
@@ -14,6 +16,9 @@ use crate::delivery::{Overflow, QueuePolicy, RetryPolicy};
 pub(super) struct DeliveryTable {
     pub(super) queue: Option<QueueTable>,
     pub(super) retry: Option<Spanned<RetryTable>>,
+    pub(super) breaker: Option<Breaker>,
+    pub(super) ordering: Option<OrderingName>,
+    pub(super) ordering_key: Option<Spanned<Parsed<MetadataKey>>>,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +34,8 @@ pub(super) struct QueueTable {
 enum OverflowName {
     Block,
     Reject,
+    DropOldest,
+    DropNewest,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +55,8 @@ impl QueueTable {
             overflow: self.overflow.map_or(before.overflow, |name| match name {
                 OverflowName::Block => Overflow::Block,
                 OverflowName::Reject => Overflow::Reject,
+                OverflowName::DropOldest => Overflow::DropOldest,
+                OverflowName::DropNewest => Overflow::DropNewest,
             }),
         }
     }

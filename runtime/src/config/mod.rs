@@ -4,6 +4,7 @@
 //! names the key and its line. Sizes are texts such as `"64MiB"` or numbers of bytes, times are texts such as `"15s"`, and
 //! paths are relative to the file. The sample `examples/palisade.toml` shows every key with its default.
 
+mod breaker;
 mod cache;
 mod ceilings;
 mod delivery;
@@ -14,9 +15,11 @@ mod events;
 mod grants;
 mod http;
 mod limits;
+mod ordering;
 mod plugin;
 mod quarantine;
 mod settings;
+mod switch;
 mod table;
 mod value;
 

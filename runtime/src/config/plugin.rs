@@ -7,16 +7,18 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::breaker::Breaker;
 use super::delivery::{DeliveryTable, QueueTable, RetryTable, retry};
 use super::document::Document;
 use super::error::ConfigProblem;
 use super::grants::{FilterGrantsTable, Found, GrantsTable};
 use super::limits::LimitsTable;
+use super::ordering::{MetadataKey, OrderingName, ordering};
 use super::quarantine::Quarantine;
 use super::settings::{self, SettingsTable};
 use super::value::{Count, Digest, HostPath, Name, Parsed, Time, Value};
 use crate::bus::{FilterOptions, OnFault};
-use crate::delivery::{QueuePolicy, RetryPolicy};
+use crate::delivery::{BreakerPolicy, EventOrder, QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::plugin::{HandlerSpec, PluginSpec};
 use crate::quarantine::QuarantinePolicy;
@@ -52,6 +54,9 @@ struct HandlerTable {
     timeout: Option<Spanned<Time>>,
     queue: Option<QueueTable>,
     retry: Option<Spanned<RetryTable>>,
+    breaker: Option<Breaker>,
+    ordering: Option<OrderingName>,
+    ordering_key: Option<Spanned<Parsed<MetadataKey>>>,
 }
 
 /// `[[filter]]`.
@@ -95,6 +100,8 @@ pub(super) struct Reader<'a> {
     pub(super) ceilings: &'a LimitsTable,
     pub(super) queue: QueuePolicy,
     pub(super) retry: RetryPolicy,
+    pub(super) breaker: Option<BreakerPolicy>,
+    pub(super) ordering: EventOrder,
     pub(super) quarantine: Option<QuarantinePolicy>,
     pub(super) problems: Vec<ConfigProblem>,
     pub(super) directories: Vec<(PathBuf, ConfigProblem)>,
@@ -121,6 +128,9 @@ impl Reader<'_> {
             .as_ref()
             .map_or(self.queue, |queue| queue.over(self.queue));
         spec.retry = self.retry("plugin.delivery.retry", table.delivery.retry.as_ref(), self.retry);
+        spec.breaker = over(table.delivery.breaker.as_ref(), self.breaker);
+        let order = (table.delivery.ordering, table.delivery.ordering_key.as_ref());
+        spec.ordering = self.ordering("plugin.delivery", order, &self.ordering.clone());
         for (name, handler) in table.handler {
             let handler = self.handler(&name, &handler, &spec);
             spec.handlers.insert(name, handler);
@@ -215,6 +225,15 @@ impl Reader<'_> {
         })
     }
 
+    pub(super) fn ordering(
+        &mut self,
+        owner: &str,
+        order: (Option<OrderingName>, Option<&Spanned<Parsed<MetadataKey>>>),
+        before: &EventOrder,
+    ) -> EventOrder {
+        ordering(order, before, owner, self.document, &mut self.problems)
+    }
+
     fn handler(&mut self, name: &str, table: &HandlerTable, plugin: &PluginSpec) -> HandlerSpec {
         let key = format!("plugin.handler.{name}");
         HandlerSpec {
@@ -224,6 +243,8 @@ impl Reader<'_> {
                 .retry
                 .as_ref()
                 .map(|_| self.retry(&format!("{key}.retry"), table.retry.as_ref(), plugin.retry)),
+            breaker: table.breaker.as_ref().map(|own| own.over(plugin.breaker)),
+            ordering: Some(self.ordering(&key, (table.ordering, table.ordering_key.as_ref()), &plugin.ordering)),
         }
     }
 
@@ -245,4 +266,9 @@ impl Reader<'_> {
         let ceiling = self.ceilings.timeout.as_ref().map(|time| time.get_ref().get());
         limits.timeout.min(ceiling.unwrap_or(limits.timeout))
     }
+}
+
+/// What a table says over what was said before it.
+pub(super) fn over(own: Option<&Breaker>, before: Option<BreakerPolicy>) -> Option<BreakerPolicy> {
+    own.map_or(before, |own| own.over(before))
 }

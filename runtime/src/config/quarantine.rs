@@ -1,25 +1,23 @@
 //! `quarantine`: a table, or `false`.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use super::switch::{Switch, Switched};
 use super::value::{Count, Time, Value};
 use crate::quarantine::QuarantinePolicy;
 
 /// `quarantine = { faults = 5, window = "60s" }`, or `false` for none.
-pub(super) enum Quarantine {
-    Off,
-    On(QuarantineTable),
-}
+pub(super) type Quarantine = Switch<QuarantineTable>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct QuarantineTable {
     faults: Option<Count<u32, 10_000>>,
     window: Option<Time>,
+}
+
+impl Switched for QuarantineTable {
+    const EXAMPLE: &'static str = "{ faults = 5, window = \"60s\" }";
 }
 
 impl Quarantine {
@@ -31,34 +29,5 @@ impl Quarantine {
             faults: table.faults.as_ref().map_or(before.faults, Value::get),
             window: table.window.as_ref().map_or(before.window, Value::get),
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Quarantine {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(QuarantineVisitor)
-    }
-}
-
-struct QuarantineVisitor;
-
-impl<'de> Visitor<'de> for QuarantineVisitor {
-    type Value = Quarantine;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table such as { faults = 5, window = \"60s\" }, or false")
-    }
-
-    fn visit_bool<E: Error>(self, on: bool) -> Result<Quarantine, E> {
-        if on {
-            return Err(E::custom(
-                "true says neither how many faults nor in which time: leave it out for the default",
-            ));
-        }
-        Ok(Quarantine::Off)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Quarantine, A::Error> {
-        QuarantineTable::deserialize(MapAccessDeserializer::new(table)).map(Quarantine::On)
     }
 }

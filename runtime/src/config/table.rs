@@ -12,11 +12,11 @@ use super::engine::EngineTable;
 use super::error::{ConfigError, all_or};
 use super::events::EventsTable;
 use super::limits::LimitsTable;
-use super::plugin::{FilterTable, PluginTable, Reader};
+use super::plugin::{FilterTable, PluginTable, Reader, over};
 use super::quarantine::Quarantine;
 use super::value::{Size, Time, Value};
 use super::{Config, ceilings};
-use crate::delivery::{QueuePolicy, RetryPolicy};
+use crate::delivery::{BreakerPolicy, EventOrder, QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::quarantine::QuarantinePolicy;
 
@@ -92,6 +92,8 @@ fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a Li
             .as_ref()
             .map_or(queue, |table| table.over(queue)),
         retry: RetryPolicy::default(),
+        breaker: over(defaults.delivery.breaker.as_ref(), Some(BreakerPolicy::default())),
+        ordering: EventOrder::None,
         quarantine: quarantine(defaults),
         problems: defaults.limits.check("defaults.limits", ceilings, document),
         directories: Vec::new(),
@@ -102,5 +104,7 @@ fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a Li
         defaults.delivery.retry.as_ref(),
         reader.retry,
     );
+    let order = (defaults.delivery.ordering, defaults.delivery.ordering_key.as_ref());
+    reader.ordering = reader.ordering("defaults.delivery", order, &EventOrder::None);
     reader
 }

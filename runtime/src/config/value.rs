@@ -33,6 +33,10 @@ pub(super) struct Size<T>(T);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Count<T, const MAX: u64>(T);
 
+/// A part of the whole: more than 0, at most 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part(f64);
+
 /// A text that is a `T`.
 #[derive(Clone, Debug)]
 pub(super) struct Parsed<T>(T);
@@ -54,6 +58,13 @@ impl<T: Copy> Value for Size<T> {
 impl<T: Copy, const MAX: u64> Value for Count<T, MAX> {
     type Is = T;
     fn get(&self) -> T {
+        self.0
+    }
+}
+
+impl Value for Part {
+    type Is = f64;
+    fn get(&self) -> f64 {
         self.0
     }
 }
@@ -92,6 +103,18 @@ impl Visitor<'_> for TimeVisitor {
             )));
         }
         Ok(Time(time))
+    }
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let part = f64::deserialize(from)?;
+        if part > 0.0 && part <= 1.0 {
+            return Ok(Self(part));
+        }
+        Err(D::Error::custom(format!(
+            "{part} is no part of a whole: more than 0, at most 1"
+        )))
     }
 }
 

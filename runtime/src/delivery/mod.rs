@@ -1,7 +1,10 @@
 //! What happens between the bus and a handler: bounded queues, retries, dead letters.
 
+mod breaker;
 mod dead_letter;
 mod policy;
 
+pub(crate) use breaker::{Breaker, Change, Passage, Sign};
+pub use breaker::{BreakerPolicy, BreakerState};
 pub use dead_letter::{DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore, MemoryDeadLetters};
-pub use policy::{Overflow, QueuePolicy, RetryPolicy};
+pub use policy::{EventOrder, Overflow, QueuePolicy, RetryPolicy};

@@ -36,6 +36,26 @@ pub enum Overflow {
     Block,
     /// The event is refused at once.
     Reject,
+    /// The oldest events that no attempt has begun for make room, and are gone; each is counted (`HandlerStats::dropped`).
+    DropOldest,
+    /// The event is gone; it is counted (`HandlerStats::dropped`).
+    DropNewest,
+}
+
+/// In which order a handler gets its events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventOrder {
+    /// With a concurrency of 1 first attempts come in the order of the publishes, whether by `publish` or `publish_async`.
+    /// Retries come later and hold nobody up.
+    #[default]
+    None,
+    /// Events with the same value of this metadata key come one after the other, each when the one before it is done with,
+    /// its retries included, and go to the same instance; events with other values go on meanwhile. Those without the
+    /// key have no order.
+    Key(Box<str>),
+    /// All of them come one after the other, each when the one before it is done with, its retries included.
+    Strict,
 }
 
 /// What happens after a failed attempt at a queued event: exponential backoff with full jitter.

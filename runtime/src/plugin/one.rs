@@ -344,6 +344,8 @@ fn handlers(prepared: &Prepared, serving: &Arc<Serving>) -> Vec<(HandlerName, Ar
             concurrency: spec.concurrency.max(1),
             queue: own.queue.unwrap_or(spec.queue),
             retry: own.retry.unwrap_or(spec.retry),
+            ordering: own.ordering.unwrap_or_else(|| spec.ordering.clone()),
+            breaker: own.breaker.unwrap_or(spec.breaker),
         };
         let shown = HandlerName::of_plugin(name.clone(), handler.name.as_str());
         let handler: Arc<dyn Handler> = Arc::new(PluginHandler {

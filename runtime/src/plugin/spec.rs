@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::bus::FilterOptions;
-use crate::delivery::{QueuePolicy, RetryPolicy};
+use crate::delivery::{BreakerPolicy, EventOrder, QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::plugin::{Grants, HandlerInfo, PluginConfig};
 use crate::quarantine::QuarantinePolicy;
@@ -47,6 +47,10 @@ pub struct PluginSpec {
     pub queue: QueuePolicy,
     /// What happens after a failed attempt at a queued event.
     pub retry: RetryPolicy,
+    /// In which order its handlers get their events; none across retries.
+    pub ordering: EventOrder,
+    /// When a handler of it is left in peace because it fails too often; `None`: never.
+    pub breaker: Option<BreakerPolicy>,
     /// What differs for single handlers, by name. A name that the plugin does not have is an error.
     pub handlers: BTreeMap<String, HandlerSpec>,
     /// How it is run if it is a filter.
@@ -56,7 +60,7 @@ pub struct PluginSpec {
 }
 
 /// What differs for one handler of a plugin; what is absent is as for the plugin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HandlerSpec {
     /// The longest one call may take.
@@ -65,6 +69,10 @@ pub struct HandlerSpec {
     pub queue: Option<QueuePolicy>,
     /// What happens after a failed attempt at a queued event.
     pub retry: Option<RetryPolicy>,
+    /// In which order it gets its events.
+    pub ordering: Option<EventOrder>,
+    /// When it is left in peace because it fails too often; `Some(None)`: never.
+    pub breaker: Option<Option<BreakerPolicy>>,
 }
 
 impl PluginSpec {
@@ -90,6 +98,8 @@ impl PluginSpec {
             grants: Grants::default(),
             queue: QueuePolicy::default(),
             retry: RetryPolicy::default(),
+            ordering: EventOrder::None,
+            breaker: Some(BreakerPolicy::default()),
             handlers: BTreeMap::new(),
             filter: FilterOptions::default(),
             quarantine: Some(QuarantinePolicy::default()),
@@ -164,6 +174,20 @@ impl PluginSpec {
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Sets in which order its handlers get their events.
+    #[must_use]
+    pub fn ordering(mut self, ordering: EventOrder) -> Self {
+        self.ordering = ordering;
+        self
+    }
+
+    /// Sets when a handler of it is left in peace because it fails too often; `None` turns that off.
+    #[must_use]
+    pub fn breaker(mut self, policy: impl Into<Option<BreakerPolicy>>) -> Self {
+        self.breaker = policy.into();
         self
     }
 
