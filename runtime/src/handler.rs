@@ -33,6 +33,9 @@ pub struct Delivery {
     pub replayed: bool,
     /// Who put the event on the bus of this runtime.
     pub origin: Origin,
+    /// A hash of what events have in common that keep their order among themselves ([`EventOrder`](crate::EventOrder)): they
+    /// go to the same instance. None where there is no order.
+    pub lane: Option<u64>,
 }
 
 /// Whose deadline an attempt has: the earlier one of two counts, and of two at the same time the handler's.

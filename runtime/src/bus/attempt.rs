@@ -87,7 +87,7 @@ impl Bus {
 pub(super) struct Turn<'a> {
     bus: &'a Arc<Bus>,
     endpoint: &'a Arc<Endpoint>,
-    lane: Option<Lane>,
+    pub(super) lane: Option<Lane>,
 }
 
 impl<'a> Turn<'a> {

@@ -2,6 +2,7 @@
 //! worker's hands or waiting for its next attempt; the others of it are held here.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -27,6 +28,15 @@ impl Lane {
             EventOrder::Strict => Some(Self::All),
             EventOrder::Key(key) => event.metadata(key).map(|value| Self::Value(Arc::from(&*value))),
         }
+    }
+}
+
+impl Lane {
+    /// The same for events of one lane.
+    pub(crate) fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        Hash::hash(self, &mut hasher);
+        hasher.finish()
     }
 }
 

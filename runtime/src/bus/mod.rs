@@ -40,6 +40,7 @@ use attempt::Turn;
 use endpoint::{Endpoint, EndpointId};
 use filter::{FilterEntry, Verdict};
 use inflight::Inflight;
+use lanes::Lane;
 use log_rate::LogRate;
 use stats::Counters;
 use table::{Table, Targets};
@@ -244,7 +245,7 @@ impl Bus {
                 return self.publish_in_turn(endpoint, &event, started, (end, of)).await;
             }
             // B6: until it is done with, nothing of its lane goes.
-            let _turn = Turn::new(self, endpoint, lane);
+            let turn = Turn::new(self, endpoint, lane);
             let passage = match endpoint.enter(started) {
                 Ok(passage) => passage,
                 Err(outcome) => return outcome,
@@ -257,6 +258,7 @@ impl Bus {
                 deadline_of: of,
                 replayed: false,
                 origin,
+                lane: turn.lane.as_ref().map(Lane::hash),
             };
             let (outcome, outbox) = self.attempt(endpoint, passage, delivery, started).await;
             // Here and not when all are done: what one published does not wait for the others.

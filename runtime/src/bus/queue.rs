@@ -43,6 +43,7 @@ impl Entry {
             deadline_of,
             replayed: self.replayed,
             origin: self.origin,
+            lane: self.lane.as_ref().map(Lane::hash),
         }
     }
 }

@@ -162,6 +162,7 @@ impl Plugin {
             exports: compiled.exports.clone(),
             isolation: spec.isolation,
             concurrency: spec.concurrency.max(1),
+            keeps_lanes: spec.keeps_lanes(),
             handlers: info.handlers.len(),
             limits: limits.clone(),
             grants: spec.grants.clone(),

@@ -259,6 +259,7 @@ fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits)
         exports: compiled.exports.clone(),
         isolation: Isolation::PerEvent,
         concurrency: 1,
+        keeps_lanes: false,
         handlers: 0,
         limits: limits.clone(),
         grants: Grants::default(),

@@ -191,6 +191,15 @@ impl PluginSpec {
         self
     }
 
+    /// Whether it matters which of its instances an event goes to.
+    pub(crate) fn keeps_lanes(&self) -> bool {
+        let own = self.handlers.values().filter_map(|handler| handler.ordering.as_ref());
+        let by_key = own
+            .chain([&self.ordering])
+            .any(|order| matches!(order, EventOrder::Key(_)));
+        by_key && self.concurrency > 1 && self.isolation == Isolation::Persistent
+    }
+
     /// Sets what differs for one handler.
     #[must_use]
     pub fn handler(mut self, name: impl Into<String>, spec: HandlerSpec) -> Self {

@@ -41,6 +41,8 @@ pub(crate) struct Blueprint {
     pub(crate) isolation: Isolation,
     /// How many instances there may be at a time.
     pub(crate) concurrency: usize,
+    /// Whether events of one lane go to the same instance.
+    pub(crate) keeps_lanes: bool,
     /// How many handlers its `describe` names.
     pub(crate) handlers: usize,
     pub(crate) limits: Limits,

@@ -31,6 +31,7 @@ mod limiter;
 pub(crate) mod load;
 pub(crate) mod log;
 mod needs;
+mod places;
 pub(crate) mod pool;
 mod slot;
 mod state;

@@ -15,6 +15,7 @@ use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Done, Failed, Instance};
+use crate::sandbox::places::Places;
 use crate::sandbox::slot::Slot;
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.
@@ -23,7 +24,9 @@ pub(crate) struct Pool {
     /// One for each instance there may be; closed when the plugin stops.
     pub(super) permits: Semaphore,
     /// Persistent instances that wait for work. A permit without an instance here means: make a fresh one.
-    idle: Mutex<Vec<Instance>>,
+    idle: Mutex<Vec<(usize, Instance)>>,
+    /// Where events of one lane go to the same instance: the place of each.
+    pub(super) places: Places,
     returned: Notify,
     /// S7: when a start that failed is tried again.
     pub(super) backoff: Backoff,
@@ -102,16 +105,22 @@ impl Pool {
                 .await
                 .map_err(|failed| failed.fault)?;
             outbox.extend(done.outbox);
-            idle.push(done.instance);
+            idle.push((idle.len(), done.instance));
         }
         if blueprint.isolation == Isolation::PerEvent {
             (idle, outbox) = (Vec::new(), Vec::new());
         }
         let permits = Semaphore::new(blueprint.concurrency);
+        let places = Places::new(if blueprint.keeps_lanes {
+            blueprint.concurrency
+        } else {
+            0
+        });
         let pool = Self {
             blueprint,
             permits,
             idle: Mutex::new(idle),
+            places,
             returned: Notify::new(),
             backoff: Backoff::default(),
             supervision,
@@ -147,8 +156,8 @@ impl Pool {
         delivery: Delivery,
         deadline: Deadline,
     ) -> Result<(Result<(), Fault>, Vec<Event>, Option<u64>), Failed> {
-        let (slot, deadline) = self.slot(deadline).await?;
-        let (_slot, instance, mut outbox) = slot.instance(self, deadline, Some(&delivery.event)).await?;
+        let (slot, deadline) = self.slot(deadline, delivery.lane).await?;
+        let (slot, instance, mut outbox) = slot.instance(self, deadline, Some(&delivery.event)).await?;
         let Done {
             instance,
             value,
@@ -158,7 +167,7 @@ impl Pool {
             Ok(done) => done,
             Err(failed) => return Err(Failed { outbox, ..failed }),
         };
-        self.keep(instance);
+        slot.keep(instance);
         if value.is_ok() {
             outbox.extend(published);
         }
@@ -169,11 +178,11 @@ impl Pool {
     pub(crate) async fn accepts(self: &Arc<Self>, event: &Event, chain: Deadline) -> Result<bool, Fault> {
         let deadline = chain.or_earlier(Deadline::of_limits(&self.blueprint.limits));
         let verdict = async {
-            let (slot, deadline) = self.slot(deadline).await?;
+            let (slot, deadline) = self.slot(deadline, None).await?;
             // A filter has no bus to publish to, not even in `start`.
-            let (_slot, instance, _) = slot.instance(self, deadline, None).await?;
+            let (slot, instance, _) = slot.instance(self, deadline, None).await?;
             let done = instance.accepts(event, deadline).await?;
-            self.keep(done.instance);
+            slot.keep(done.instance);
             Ok(done.value)
         };
         verdict
@@ -188,13 +197,16 @@ impl Pool {
         let Ok(permit) = self.permits.try_acquire() else {
             return (Health::Busy, Vec::new());
         };
-        let slot = Slot::new(self, Some(permit));
+        let Some(place) = self.places.try_take() else {
+            return (Health::Busy, Vec::new());
+        };
+        let slot = Slot::new(self, Some(permit), place);
         let deadline = Deadline::of_limits(&self.blueprint.limits);
         let asked = async {
-            let (_slot, instance, outbox) = slot.instance(self, deadline, None).await?;
+            let (slot, instance, outbox) = slot.instance(self, deadline, None).await?;
             match instance.health(deadline).await {
                 Ok(done) => {
-                    self.keep(done.instance);
+                    slot.keep(done.instance);
                     Ok((done.value, outbox))
                 }
                 Err(failed) => Err(Failed { outbox, ..failed }),
@@ -234,7 +246,7 @@ impl Pool {
         }
         let own = Deadline::of_limits(&self.blueprint.limits);
         let deadline = last.map_or(own, |last| own.or_earlier(Deadline::new(last, SetBy::Shutdown)));
-        let stops = instances.into_iter().map(|instance| instance.stop(deadline));
+        let stops = instances.into_iter().map(|(_, instance)| instance.stop(deadline));
         let (mut outbox, mut fault) = (Vec::new(), None);
         for stopped in join_all(stops).await {
             match stopped {
@@ -247,14 +259,18 @@ impl Pool {
 
     /// How many bytes of memory the instances that wait have, each.
     pub(crate) fn memory(&self) -> Vec<usize> {
-        self.idle().iter().map(Instance::memory).collect()
+        self.idle().iter().map(|(_, instance)| instance.memory()).collect()
     }
 
     /// A place to run, or `overloaded` when there is none by the deadline; and the deadline for a call that begins now.
-    async fn slot(&self, deadline: Deadline) -> Result<(Slot<'_>, Deadline), Fault> {
+    async fn slot(&self, deadline: Deadline, lane: Option<u64>) -> Result<(Slot<'_>, Deadline), Fault> {
+        let place = match timeout_at(deadline.at, self.places.take(lane)).await {
+            Ok(place) => place,
+            Err(_) => return Err(self.busy(deadline.set_by)),
+        };
         // Made before the wait: a permit that a wait was given but did not live to take goes back unseen, and a stop must
         // look again then too.
-        let mut slot = Slot::new(self, None);
+        let mut slot = Slot::new(self, None, place);
         if let Ok(permit) = self.permits.try_acquire() {
             slot.take(permit);
             return Ok((slot, deadline));
@@ -332,10 +348,10 @@ impl Pool {
         }
     }
 
-    /// Keeps a healthy instance for the next event, if instances live that long.
-    pub(super) fn keep(&self, instance: Instance) {
+    /// Keeps a healthy instance for the next event of its place, if instances live that long.
+    pub(super) fn keep(&self, place: usize, instance: Instance) {
         if self.blueprint.isolation == Isolation::Persistent && self.quarantined.get().is_none() {
-            self.idle().push(instance);
+            self.idle().push((place, instance));
         }
     }
 
@@ -346,7 +362,17 @@ impl Pool {
         }
     }
 
-    pub(super) fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
+    /// An instance that waits: that of the place, where it matters which.
+    pub(super) fn take_idle(&self, place: usize) -> Option<Instance> {
+        let mut idle = self.idle();
+        if !self.places.matter() {
+            return idle.pop().map(|(_, instance)| instance);
+        }
+        let at = idle.iter().position(|(other, _)| *other == place)?;
+        Some(idle.swap_remove(at).1)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(usize, Instance)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

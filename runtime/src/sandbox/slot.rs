@@ -11,17 +11,24 @@ use crate::outcome::Class;
 use crate::sandbox::backoff::{TooEarly, Try};
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Failed, Instance};
+use crate::sandbox::places::Place;
 use crate::sandbox::pool::Pool;
 
 /// The right to run one instance; given back when dropped, whatever happened.
 pub(super) struct Slot<'a> {
     pool: &'a Pool,
     permit: Option<SemaphorePermit<'a>>,
+    place: Place<'a>,
 }
 
 impl<'a> Slot<'a> {
-    pub(super) fn new(pool: &'a Pool, permit: Option<SemaphorePermit<'a>>) -> Self {
-        Self { pool, permit }
+    pub(super) fn new(pool: &'a Pool, permit: Option<SemaphorePermit<'a>>, place: Place<'a>) -> Self {
+        Self { pool, permit, place }
+    }
+
+    /// Keeps the instance for the next event.
+    pub(super) fn keep(&self, instance: Instance) {
+        self.pool.keep(self.place.at, instance);
     }
 
     pub(super) fn take(&mut self, permit: SemaphorePermit<'a>) {
@@ -39,8 +46,7 @@ impl<'a> Slot<'a> {
         deadline: Deadline,
         cause: Option<&Event>,
     ) -> Result<(Self, Instance, Vec<Event>), Failed> {
-        let waiting = pool.idle().pop();
-        if let Some(instance) = waiting {
+        if let Some(instance) = pool.take_idle(self.place.at) {
             return Ok((self, instance, Vec::new()));
         }
         let (backoff, name) = (&pool.backoff, &pool.blueprint.name);
@@ -54,12 +60,12 @@ impl<'a> Slot<'a> {
         match timeout_at(deadline.at, &mut starting).await {
             Ok(started) => started.map(|(instance, outbox)| (self, instance, outbox)),
             Err(_) => {
-                let kept = self.keep(pool.clone());
+                let kept = self.stay(pool.clone());
                 tokio::spawn(async move {
                     let pool = &kept.pool;
                     match starting.await {
                         Ok((instance, outbox)) => {
-                            pool.keep(instance);
+                            pool.keep(kept.place, instance);
                             pool.supervision.supervisor.published(outbox);
                         }
                         Err(failed) => pool.count(&failed.fault),
@@ -71,11 +77,13 @@ impl<'a> Slot<'a> {
     }
 
     /// The same place for longer than its caller waits.
-    fn keep(mut self, pool: Arc<Pool>) -> Kept {
+    fn stay(mut self, pool: Arc<Pool>) -> Kept {
         if let Some(permit) = self.permit.take() {
             permit.forget();
         }
-        Kept { pool }
+        self.place.forget();
+        let place = self.place.at;
+        Kept { pool, place }
     }
 }
 
@@ -89,10 +97,12 @@ impl Drop for Slot<'_> {
 /// A place that belongs to no call.
 struct Kept {
     pool: Arc<Pool>,
+    place: usize,
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
+        self.pool.places.give_back(self.place);
         self.pool.permits.add_permits(1);
         self.pool.told_of_return();
     }
