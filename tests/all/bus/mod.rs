@@ -1,12 +1,15 @@
 //! The bus: subscriptions, publishing, filters, queues, what handlers publish.
 
+mod breaker;
 mod dead_letters;
 mod drain;
+mod drops;
 mod endings;
 mod filters;
 mod go_faults;
 mod hostile_events;
 mod loops;
+mod order;
 mod outbox;
 mod plugin_filters;
 mod publish;
