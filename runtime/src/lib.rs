@@ -56,6 +56,8 @@ mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
+#[cfg(feature = "durable")]
+mod store;
 
 pub use builder::{BuildError, RuntimeBuilder};
 pub use bus::{

@@ -95,7 +95,13 @@ pub(super) fn append(
         let mut insert = db.prepare_cached(
             "INSERT INTO delivery (event, handler, attempts, due, first, replayed, origin) VALUES (?1, ?2, 0, 0, ?3, ?4, ?5)",
         )?;
-        insert.execute(params![event, handler, millis(now), new.replayed, origin_code(new.origin)])?;
+        insert.execute(params![
+            event,
+            handler,
+            millis(now),
+            new.replayed,
+            origin_code(new.origin)
+        ])?;
         stored.push(Stored::Owed(DeliveryId(db.last_insert_rowid())));
     }
     Ok(stored)

@@ -74,7 +74,9 @@ impl DataDirectory {
             what,
         };
         let by_kind = |error: rusqlite::Error| match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => corrupt(error.to_string()),
+            Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+                corrupt(error.to_string())
+            }
             _ => StoreError::from(error),
         };
         let db = Connection::open(path).map_err(by_kind)?;

@@ -33,15 +33,19 @@ pub(super) fn put(db: &Connection, letter: &DeadLetter) -> Result<DeadLetterId, 
 
 /// Those after that one, the oldest first.
 pub(super) fn list(db: &Connection, after: DeadLetterId, most: usize) -> Result<Vec<DeadLetter>, StoreError> {
-    let mut select =
-        db.prepare_cached(&format!("SELECT {COLUMNS} FROM dead_letter WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM dead_letter WHERE id > ?1 ORDER BY id LIMIT ?2"
+    ))?;
     let rows = select.query_map(params![number(after), most as i64], |row| Ok(letter(row)))?;
     rows.map(|row| row?).collect()
 }
 
 pub(super) fn get(db: &Connection, id: DeadLetterId) -> Result<Option<DeadLetter>, StoreError> {
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM dead_letter WHERE id = ?1"))?;
-    select.query_row([number(id)], |row| Ok(letter(row))).optional()?.transpose()
+    select
+        .query_row([number(id)], |row| Ok(letter(row)))
+        .optional()?
+        .transpose()
 }
 
 /// False if there is none (any more).

@@ -23,8 +23,8 @@ use rusqlite::Connection;
 
 use crate::delivery::{DeadLetter, DeadLetterId};
 use crate::key_value::{KeyValueCaps, KeyValueError, KeyValueWrite};
-pub(crate) use deliveries::{DeliveryId, NewEvent, Page, Stored, StoredDelivery};
 pub use deliveries::Backlog;
+pub(crate) use deliveries::{DeliveryId, NewEvent, Page, Stored, StoredDelivery};
 pub use error::StoreError;
 use file::DataDirectory;
 use writer::Writer;
@@ -169,10 +169,13 @@ fn settle(db: &Connection, settlement: &Settlement) -> Result<Settled, StoreErro
         }
     }
     if let Some(PluginWrites { plugin, writes, caps }) = &settlement.writes {
-        pairs::commit(db, plugin, writes, *caps)?.map_err(|error: KeyValueError| StoreError::Failed(error.to_string()))?;
+        pairs::commit(db, plugin, writes, *caps)?
+            .map_err(|error: KeyValueError| StoreError::Failed(error.to_string()))?;
     }
     for event in &settlement.outbox {
-        settled.outbox.push(deliveries::append(db, event, SystemTime::now(), REPEATED)?);
+        settled
+            .outbox
+            .push(deliveries::append(db, event, SystemTime::now(), REPEATED)?);
     }
     for letter in &settlement.letters {
         settled.letters.push(letters::put(db, letter)?);

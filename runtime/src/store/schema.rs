@@ -12,9 +12,6 @@ const APPLICATION: i64 = 0x5061_6c31;
 /// Each step leads from the version that is its place to the next. Steps are never changed once released.
 const STEPS: &[&str] = &[FIRST];
 
-
-
-
 /// Version 1. Times are milliseconds since 1970; `sum` is of the bytes beside it.
 const FIRST: &str = "
 CREATE TABLE event (

@@ -29,6 +29,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Of a connection that only reads, transactions take no lock.
     pub(super) fn start(name: &str, db: Connection) -> std::io::Result<Self> {
         let (jobs, mut waiting) = mpsc::channel::<Box<dyn Job>>(WAITING);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -92,7 +93,9 @@ impl Writer {
             value: None,
             done: then,
         };
-        self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(Box::new(job)).is_ok())
+        self.jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.try_send(Box::new(job)).is_ok())
     }
 }
 
@@ -163,14 +166,20 @@ fn end(batch: Vec<Box<dyn Job>>, results: Vec<Result<(), StoreError>>) {
 
 /// One transaction; what a job did that failed is undone alone. An error means that nothing was committed.
 fn together(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-    let mut transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let behavior = match db.is_readonly("main")? {
+        true => TransactionBehavior::Deferred,
+        false => TransactionBehavior::Immediate,
+    };
+    let mut transaction = db.transaction_with_behavior(behavior)?;
     let mut results = Vec::with_capacity(batch.len());
     for job in batch {
         let savepoint = transaction.savepoint()?;
         let result = job.run(&savepoint);
         if savepoint.is_autocommit() {
             // SQLite gave up the whole transaction, as it may when the disk is full.
-            return Err(result.err().unwrap_or(StoreError::Failed("the transaction was lost".to_owned())));
+            return Err(result
+                .err()
+                .unwrap_or(StoreError::Failed("the transaction was lost".to_owned())));
         }
         match result {
             Ok(()) => savepoint.commit()?,
