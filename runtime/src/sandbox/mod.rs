@@ -31,7 +31,7 @@ mod limiter;
 pub(crate) mod load;
 pub(crate) mod log;
 mod needs;
-mod places;
+mod affinity;
 pub(crate) mod pool;
 mod slot;
 mod state;

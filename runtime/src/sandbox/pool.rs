@@ -15,7 +15,7 @@ use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Done, Failed, Instance};
-use crate::sandbox::places::Places;
+use crate::sandbox::affinity::Affinity;
 use crate::sandbox::slot::Slot;
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.
@@ -26,7 +26,7 @@ pub(crate) struct Pool {
     /// Persistent instances that wait for work. A permit without an instance here means: make a fresh one.
     idle: Mutex<Vec<(usize, Instance)>>,
     /// Where events of one lane go to the same instance: the place of each.
-    pub(super) places: Places,
+    pub(super) affinity: Affinity,
     returned: Notify,
     /// S7: when a start that failed is tried again.
     pub(super) backoff: Backoff,
@@ -111,7 +111,7 @@ impl Pool {
             (idle, outbox) = (Vec::new(), Vec::new());
         }
         let permits = Semaphore::new(blueprint.concurrency);
-        let places = Places::new(if blueprint.keeps_lanes {
+        let affinity = Affinity::new(if blueprint.keeps_lanes {
             blueprint.concurrency
         } else {
             0
@@ -120,7 +120,7 @@ impl Pool {
             blueprint,
             permits,
             idle: Mutex::new(idle),
-            places,
+            affinity,
             returned: Notify::new(),
             backoff: Backoff::default(),
             supervision,
@@ -197,7 +197,7 @@ impl Pool {
         let Ok(permit) = self.permits.try_acquire() else {
             return (Health::Busy, Vec::new());
         };
-        let Some(place) = self.places.try_take() else {
+        let Some(place) = self.affinity.try_take() else {
             return (Health::Busy, Vec::new());
         };
         let slot = Slot::new(self, Some(permit), place);
@@ -264,7 +264,7 @@ impl Pool {
 
     /// A place to run, or `overloaded` when there is none by the deadline; and the deadline for a call that begins now.
     async fn slot(&self, deadline: Deadline, lane: Option<u64>) -> Result<(Slot<'_>, Deadline), Fault> {
-        let place = match timeout_at(deadline.at, self.places.take(lane)).await {
+        let place = match timeout_at(deadline.at, self.affinity.take(lane)).await {
             Ok(place) => place,
             Err(_) => return Err(self.busy(deadline.set_by)),
         };
@@ -365,7 +365,7 @@ impl Pool {
     /// An instance that waits: that of the place, where it matters which.
     pub(super) fn take_idle(&self, place: usize) -> Option<Instance> {
         let mut idle = self.idle();
-        if !self.places.matter() {
+        if !self.affinity.matter() {
             return idle.pop().map(|(_, instance)| instance);
         }
         let at = idle.iter().position(|(other, _)| *other == place)?;

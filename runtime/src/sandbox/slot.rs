@@ -11,7 +11,7 @@ use crate::outcome::Class;
 use crate::sandbox::backoff::{TooEarly, Try};
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Failed, Instance};
-use crate::sandbox::places::Place;
+use crate::sandbox::affinity::Place;
 use crate::sandbox::pool::Pool;
 
 /// The right to run one instance; given back when dropped, whatever happened.
@@ -102,7 +102,7 @@ struct Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.pool.places.give_back(self.place);
+        self.pool.affinity.give_back(self.place);
         self.pool.permits.add_permits(1);
         self.pool.told_of_return();
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The places of a pool; none where any instance does.
-pub(super) struct Places {
+pub(super) struct Affinity {
     /// One for each; whoever has its permit has the instance.
     taken: Vec<Semaphore>,
     /// Where the next event without a lane goes.
@@ -19,7 +19,7 @@ pub(super) struct Place<'a> {
     permit: Option<SemaphorePermit<'a>>,
 }
 
-impl Places {
+impl Affinity {
     pub(super) fn new(count: usize) -> Self {
         Self {
             taken: (0..count).map(|_| Semaphore::new(1)).collect(),
