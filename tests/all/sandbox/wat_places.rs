@@ -63,12 +63,12 @@ async fn s6_h14_more_than_there_is_room_for_is_refused_at_load() {
 async fn s6_h14_many_memories_and_tables_take_the_room_of_many() {
     for large in [with_memories(6), with_tables(11)] {
         let beside = Beside::with(room_for(14), large.spec()).await;
-        let other = large.info("other", &[("sin", &["other.>"])]);
+        let other = large.clone().info("other", &[("sin", &["other.>"])]);
         for _ in 0..3 {
             beside.runtime.load(other.spec()).await.unwrap();
             beside.runtime.start("other").await.unwrap();
             assert_eq!(beside.runtime.health().await.instances, 3);
-            let third = large.info("third", &[("sin", &["third.>"])]);
+            let third = large.clone().info("third", &[("sin", &["third.>"])]);
             let error = beside.runtime.load(third.spec()).await.unwrap_err();
             assert!(
                 matches!(&error, LoadError::Describe { fault, .. } if fault.class() == Class::Overloaded),
