@@ -160,6 +160,7 @@ impl Plugin {
             engines: self.shared.engines.clone(),
             pre: compiled.pre.clone(),
             exports: compiled.exports.clone(),
+            places: compiled.places,
             isolation: spec.isolation,
             concurrency: spec.concurrency.max(1),
             handlers: info.handlers.len(),

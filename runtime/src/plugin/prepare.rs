@@ -148,6 +148,7 @@ async fn load(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Resul
         bytes,
         digest,
         limits: limits.clone(),
+        places: shared.engines.max_instances(),
     };
     let loaded = shared.loader.load(job).await;
     loaded.map_err(|source| LoadError::Component { plugin, source })
@@ -257,6 +258,7 @@ fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits)
         engines: shared.engines.clone(),
         pre: compiled.pre.clone(),
         exports: compiled.exports.clone(),
+        places: compiled.places,
         isolation: Isolation::PerEvent,
         concurrency: 1,
         handlers: 0,

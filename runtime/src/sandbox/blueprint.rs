@@ -38,6 +38,8 @@ pub(crate) struct Blueprint {
     pub(crate) engines: Arc<Engines>,
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) exports: Exports,
+    /// How many places each instance takes.
+    pub(crate) places: u32,
     pub(crate) isolation: Isolation,
     /// How many instances there may be at a time.
     pub(crate) concurrency: usize,

@@ -20,6 +20,7 @@ mod error;
 mod fault;
 pub(crate) mod file;
 pub(crate) mod files;
+mod heap;
 mod hit;
 pub(crate) mod host;
 #[cfg(feature = "wasi-http")]
@@ -30,10 +31,13 @@ mod keyvalue;
 mod limiter;
 pub(crate) mod load;
 pub(crate) mod log;
+mod names;
 mod needs;
+pub(crate) mod places;
 pub(crate) mod pool;
 mod slot;
 mod state;
+mod trace;
 mod turn;
 mod wasi;
 

@@ -37,5 +37,7 @@ mod supervision;
 mod wat_abi;
 mod wat_component;
 mod wat_memory;
+mod wat_names;
+mod wat_places;
 mod wat_time;
 mod wat_words;
