@@ -7,6 +7,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::plugin::origin::HttpOrigin;
 use crate::sandbox::blueprint::Blueprint;
+use crate::sandbox::descriptors::Held;
+use crate::sandbox::files::Files;
 
 /// Those of one call. When this is dropped, all are closed.
 pub(super) struct Requests {
@@ -25,12 +27,14 @@ impl Requests {
         }
     }
 
-    /// One more, if there is room.
-    pub(super) fn open(&self) -> Option<Open> {
+    /// One more, if there is room for it and for a descriptor of its connection's.
+    pub(super) fn open(&self, files: &Files) -> Option<Open> {
         let slot = self.slots.clone().try_acquire_owned().ok()?;
+        let held = files.descriptor()?;
         let closed = self.closing.child_token();
         Some(Open {
             _slot: slot,
+            _held: held,
             _close: closed.clone().drop_guard(),
             closed,
         })
@@ -40,6 +44,7 @@ impl Requests {
 /// One request under way: from the guest's wish to the end of the response. When this is dropped, its connection is closed.
 pub(super) struct Open {
     _slot: OwnedSemaphorePermit,
+    _held: Held,
     closed: CancellationToken,
     _close: DropGuard,
 }
