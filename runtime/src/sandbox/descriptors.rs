@@ -192,7 +192,8 @@ mod tests {
         drop(hoards);
         assert_eq!(hoard(&third).len(), 50);
         drop((first, second, third));
-        assert_eq!((all.left().free, all.left().kept), (116, 0));
+        let left = all.left();
+        assert_eq!((left.free, left.kept), (116, 0));
     }
 
     /// S1, H18: what is kept for a plugin is there for it whatever others hoard, and however often it is taken.
