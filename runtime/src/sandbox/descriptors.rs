@@ -42,7 +42,7 @@ impl Descriptors {
         OF_PROCESS.get_or_init(|| Self::new(guests_part(soft_limit()))).clone()
     }
 
-    fn new(total: usize) -> Arc<Self> {
+    pub(super) fn new(total: usize) -> Arc<Self> {
         let left = Left { free: total, kept: 0 };
         Arc::new(Self {
             total,

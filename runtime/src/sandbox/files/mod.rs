@@ -71,12 +71,22 @@ enum NamesGuard {
 
 impl Files {
     pub(crate) fn new(grants: &Grants, limits: &Limits, log: &Arc<GuestLog>) -> Arc<Self> {
+        Self::with(Descriptors::of_process(), grants, limits, log)
+    }
+
+    /// The same with no more descriptors than these.
+    pub(super) fn with(
+        descriptors: Arc<Descriptors>,
+        grants: &Grants,
+        limits: &Limits,
+        log: &Arc<GuestLog>,
+    ) -> Arc<Self> {
         let needs_descriptors = !grants.fs.is_empty() || !grants.http.is_empty();
         let directories = grants.fs.iter();
         let directories = directories.map(|grant| Directory::new(grant, limits, log.clone()));
         Arc::new(Self {
             directories: directories.collect(),
-            descriptors: Share::new(Descriptors::of_process(), needs_descriptors, log.clone()),
+            descriptors: Share::new(descriptors, needs_descriptors, log.clone()),
             jobs: Jobs::default(),
             names: Arc::default(),
         })
