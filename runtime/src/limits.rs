@@ -28,8 +28,10 @@ pub struct Limits {
     pub instances: usize,
     /// How many bytes one call of the host may carry, and one answer of the guest: 8 MiB. Ends: `host-limit`.
     pub hostcall_bytes: usize,
-    /// How many WASI resources (files, streams, pollables) it may hold at a time: 256. Ends: `host-limit`. Open files are
-    /// the process's too: its `ulimit -n` has to be above what all plugins together may hold.
+    /// How many WASI resources (files, streams, pollables) it may hold at a time: 256. Ends: `host-limit`. Open files and HTTP
+    /// connections are the process's too (`ulimit -n`), which keeps a quarter of them to itself: beyond eight of its own a
+    /// plugin may have no more, all its instances together, than it leaves to others. The guest is told `quota`, or
+    /// `connection-limit-reached`.
     pub handles: usize,
     /// How many random bytes it may ask for at a time: 64 KiB. Ends: `host-limit`.
     pub random_bytes: u64,

@@ -54,7 +54,7 @@ impl Plugin {
         let concurrency = prepared.spec.concurrency.max(1);
         let serving = Serving::new(name, prepared.compiled.digest.clone(), concurrency);
         let log = GuestLog::new(name.clone(), shared.log.clone(), prepared.limits.log_bytes);
-        let files = Files::new(&prepared.spec.grants.fs, &prepared.limits, &log);
+        let files = Files::new(&prepared.spec.grants, &prepared.limits, &log);
         let handlers = handlers(&prepared, &serving);
         let state = Mutex::new(State {
             state: PluginState::Loaded,

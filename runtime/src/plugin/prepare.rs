@@ -252,7 +252,7 @@ fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits)
     let log = GuestLog::new(name.clone(), shared.log.clone(), limits.log_bytes);
     Arc::new(Blueprint {
         key_value: Space::empty(name.clone(), limits),
-        files: Files::new(&[], limits, &log),
+        files: Files::new(&Grants::default(), limits, &log),
         log,
         name,
         engines: shared.engines.clone(),

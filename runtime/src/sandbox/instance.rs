@@ -76,7 +76,7 @@ impl Instance {
         let place = engines
             .admit_instance(blueprint.places)
             .map_err(|why| Fault::new(Class::Overloaded, format!("{} got no instance: {why}", blueprint.name)))?;
-        let mut store = blueprint.store(deadline)?;
+        let mut store = blueprint.store(deadline);
         arm(&mut store, Phase::Instantiate, None, deadline)?;
         let _running = engines.enter();
         let turn = store.data().turn.clone();

@@ -14,6 +14,7 @@ pub(crate) mod compile;
 pub(crate) mod component;
 pub(crate) mod config_store;
 pub(crate) mod deadline;
+mod descriptors;
 pub(crate) mod engine;
 mod epoch;
 mod error;

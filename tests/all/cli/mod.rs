@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod compile;
 mod config;
+mod directories;
 mod files;
 mod grants;
 mod help;

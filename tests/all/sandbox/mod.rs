@@ -11,6 +11,7 @@ mod files;
 mod files_listing;
 mod files_quota;
 mod files_special;
+mod files_streams;
 mod filters;
 mod fresh_starts;
 mod fuel;

@@ -8,11 +8,12 @@ use crate::arguments::CheckArguments;
 use crate::exit::Exit;
 use crate::letters::Reasons;
 use crate::limits::Effective;
-use crate::{show, start, text};
+use crate::{overlap, show, start, text};
 
 pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
     let config = Config::from_file(&arguments.config)?;
     start::nothing_to_run(&config)?;
+    overlap::warn(&config);
     let inspections = start::tokio()?.block_on(async {
         let runtime = start::build(&config, &Reasons::default())?;
         start::check(&config, &runtime).await

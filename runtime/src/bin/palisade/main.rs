@@ -11,6 +11,7 @@ mod inspect;
 mod letters;
 mod limits;
 mod logging;
+mod overlap;
 mod placement;
 mod run;
 mod show;

@@ -128,7 +128,9 @@ impl Hooks {
         }
         let requests = self.requests.get_or_insert_with(|| Requests::new(limits.http_requests));
         Ok(Admitted {
-            open: requests.open().ok_or(Error::ConnectionLimitReached)?,
+            open: requests
+                .open(&self.blueprint.files)
+                .ok_or(Error::ConnectionLimitReached)?,
             blueprint: self.blueprint.clone(),
             origin,
         })
