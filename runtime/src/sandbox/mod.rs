@@ -32,6 +32,7 @@ pub(crate) mod load;
 pub(crate) mod log;
 mod needs;
 pub(crate) mod pool;
+mod secrets;
 mod slot;
 mod state;
 mod turn;

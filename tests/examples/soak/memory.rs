@@ -28,7 +28,11 @@ impl Memory {
         let is_long = load >= Duration::from_secs(5 * 60);
         let least = if is_long { 60 } else { 1 };
         let warm_up = (samples.len() / 5).max(least);
-        let window = if is_long { samples.len() / 5 } else { (samples.len() / 10).max(3) };
+        let window = if is_long {
+            samples.len() / 5
+        } else {
+            (samples.len() / 10).max(3)
+        };
         let first = samples.iter().skip(warm_up).take(window).copied();
         let last = samples.iter().rev().take(window).copied();
         Self {

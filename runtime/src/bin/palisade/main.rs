@@ -12,6 +12,8 @@ mod letters;
 mod limits;
 mod logging;
 mod placement;
+#[path = "../../plain_file.rs"]
+mod plain_file;
 mod run;
 mod show;
 mod signals;
@@ -20,6 +22,8 @@ mod stdin;
 mod stdout;
 mod summary;
 mod table;
+#[path = "../../terminal.rs"]
+mod terminal;
 mod text;
 
 use std::process::ExitCode;

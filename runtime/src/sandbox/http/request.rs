@@ -61,4 +61,6 @@ pub(super) struct Admitted {
     pub(super) open: Open,
     pub(super) blueprint: Arc<Blueprint>,
     pub(super) origin: HttpOrigin,
+    /// How many bytes its head leaves to its body.
+    pub(super) body_bytes: u64,
 }
