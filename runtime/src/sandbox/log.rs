@@ -360,6 +360,24 @@ mod tests {
         assert!(lines.get(1).unwrap().ends_with("x [5 bytes cut]"));
     }
 
+    /// L4: a secret is shown neither in the words nor in where they are from, and none that was hidden is shown again.
+    #[tokio::test(start_paused = true)]
+    async fn l4_secrets_are_hidden_wherever_a_line_has_them() {
+        struct Contexts(Lines);
+        impl LogSink for Contexts {
+            fn log(&self, record: LogRecord<'_>) {
+                let line = format!("{}: {}", record.context, record.message);
+                self.0.0.lock().unwrap().push(line);
+            }
+        }
+        let sink = Arc::new(Contexts(Lines::default()));
+        let log = GuestLog::new("p".into(), sink.clone(), 1 << 20);
+        log.hide(&["first".to_owned()]);
+        log.hide(&["second".to_owned()]);
+        log.line(LogLevel::Info, "at first", "the second");
+        assert_eq!(lines(&sink.0), ["at [redacted]: the [redacted]"]);
+    }
+
     /// H20: escapes count for the length of a line, so that control characters are no way to write six times as much.
     #[test]
     fn h20_a_line_of_control_characters_is_no_longer_than_others() {

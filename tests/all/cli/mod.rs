@@ -9,6 +9,7 @@ mod files;
 mod grants;
 mod help;
 mod inspect;
+mod pipes;
 mod run;
 mod signals;
 mod start;
