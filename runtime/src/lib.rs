@@ -52,10 +52,12 @@ mod key_value;
 mod limits;
 mod outcome;
 mod pattern;
+mod plain_file;
 mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
+mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
 pub use bus::{

@@ -154,7 +154,7 @@ impl Plugin {
         } = &self.prepared;
         let mut outbox = (*self.shared.outbox).clone();
         (outbox.events, outbox.bytes) = (limits.publish_events, limits.publish_bytes);
-        self.log.hide(config.secrets());
+        self.log.hide(&config.secrets());
         Ok(Arc::new(Blueprint {
             name: name.clone(),
             engines: self.shared.engines.clone(),

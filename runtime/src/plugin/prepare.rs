@@ -10,7 +10,7 @@ use crate::key_value::{KeyValueStore, Space};
 use crate::limits::Limits;
 use crate::outcome::Class;
 use crate::pattern::Pattern;
-use crate::plugin::info::check_name;
+use crate::plugin::info::check_plugin_name;
 use crate::plugin::{Grants, Inspection, LoadError, PluginInfo, PluginSpec, Source};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::Compiled;
@@ -78,7 +78,7 @@ impl Prepared {
             why,
         };
         if let Some(name) = &spec.name {
-            check_name("plugin", name).map_err(invalid)?;
+            check_plugin_name(name).map_err(invalid)?;
         }
         spec.config.to_json().map_err(invalid)?;
         let limits = shared
@@ -108,7 +108,9 @@ impl Prepared {
         }
         check_handler_names(&spec, &info).map_err(invalid)?;
         let patterns = narrowed(&info, &spec.grants).map_err(invalid)?;
-        let name = Arc::from(spec.name.as_deref().unwrap_or(&info.name));
+        let name = spec.name.as_deref().unwrap_or(&info.name);
+        check_plugin_name(name).map_err(invalid)?;
+        let name = Arc::from(name);
         Ok(Self {
             name,
             info,

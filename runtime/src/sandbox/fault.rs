@@ -9,9 +9,9 @@ use crate::outcome::Class;
 use crate::sandbox::bindings::cut;
 use crate::sandbox::hit::{Given, Hit};
 use crate::sandbox::interface::INTERFACE_VERSION;
-use crate::sandbox::log::is_unsafe_to_show;
 use crate::sandbox::state::HostState;
 use crate::sandbox::trace::backtrace;
+use crate::terminal::is_unsafe_to_show;
 
 /// What an error of a guest's call was, in words for the operator.
 pub(super) fn classify(error: &Error, state: &HostState) -> Fault {

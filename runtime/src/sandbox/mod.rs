@@ -36,6 +36,7 @@ mod names;
 mod needs;
 pub(crate) mod places;
 pub(crate) mod pool;
+mod secrets;
 mod slot;
 mod state;
 mod trace;

@@ -10,6 +10,7 @@ mod files;
 mod grants;
 mod help;
 mod inspect;
+mod pipes;
 mod run;
 mod signals;
 mod start;

@@ -34,6 +34,7 @@ mod neighbours;
 mod patched;
 mod publisher_deadline;
 mod quotas;
+mod secrets;
 mod supervision;
 mod wat_abi;
 mod wat_component;

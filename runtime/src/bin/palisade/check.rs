@@ -56,7 +56,7 @@ fn one(inspection: &Inspection, spec: &PluginSpec) -> String {
         version = text::printable(&info.version),
         concurrency = spec.concurrency,
         handlers = show::handlers(inspection, spec),
-        config = spec.config.shown(),
+        config = text::json(&spec.config.shown().to_string()),
         grants = show::grants(&spec.grants),
         limits = limits.others_in_words(),
     )

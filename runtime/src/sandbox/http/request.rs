@@ -66,6 +66,8 @@ pub(super) struct Admitted {
     pub(super) open: Open,
     pub(super) blueprint: Arc<Blueprint>,
     pub(super) origin: HttpOrigin,
+    /// How many bytes its head leaves to its body.
+    pub(super) body_bytes: u64,
 }
 
 #[cfg(test)]
