@@ -55,12 +55,14 @@ mod tests {
 
     use super::*;
 
-    /// S10: nobody writes to the pipe, so that opening it for itself would wait for ever.
+    /// S10: the other end of the pipe is there only so that opening it all the same would not wait for ever.
     #[test]
     fn s10_what_is_no_plain_file_is_refused_by_what_it_is() {
         let directory = tempfile::tempdir().unwrap();
         let pipe = directory.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+        let other_end = pipe.clone();
+        std::thread::spawn(move || drop(File::options().write(true).open(other_end)));
         let socket = directory.path().join("socket");
         let _listener = UnixListener::bind(&socket).unwrap();
         for (path, what) in [

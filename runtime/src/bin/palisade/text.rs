@@ -75,6 +75,7 @@ pub(crate) fn milliseconds(time: Duration) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
