@@ -13,8 +13,8 @@ use super::wat_words::{ends, refused};
 fn cpp_bomb(levels: usize) -> String {
     const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut name = "_Z1f1pIiiiiiiiiE".to_owned();
-    for level in 0..levels {
-        let earlier = format!("S{}_", char::from(DIGITS[level])).repeat(8);
+    for digit in DIGITS.iter().take(levels) {
+        let earlier = format!("S{}_", char::from(*digit)).repeat(8);
         name += &format!("S_I{earlier}E");
     }
     name
