@@ -33,7 +33,7 @@ pub struct EngineOptions {
     /// since it is built into the engine.
     pub wasm_stack: usize,
     /// How many instances may live at a time; `None`: what `vm.max_map_count` allows. One more is refused with a message
-    /// that says so. Each takes 4 GiB of address space (not of memory): a program with more than a few runtimes in one
+    /// that says so; one with many memories, with many tables (two each) or with a GC heap counts as several. Each takes 4 GiB of address space (not of memory): a program with more than a few runtimes in one
     /// process sets this, since 47 bits of addresses hold some 30,000 instances in all.
     pub max_instances: Option<u32>,
 }
