@@ -52,12 +52,14 @@ mod key_value;
 mod limits;
 mod outcome;
 mod pattern;
+mod plain_file;
 mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
 #[cfg(feature = "durable")]
 mod store;
+mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
 pub use bus::{

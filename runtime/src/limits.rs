@@ -28,8 +28,10 @@ pub struct Limits {
     pub instances: usize,
     /// How many bytes one call of the host may carry, and one answer of the guest: 8 MiB. Ends: `host-limit`.
     pub hostcall_bytes: usize,
-    /// How many WASI resources (files, streams, pollables) it may hold at a time: 256. Ends: `host-limit`. Open files are
-    /// the process's too: its `ulimit -n` has to be above what all plugins together may hold.
+    /// How many WASI resources (files, streams, pollables) it may hold at a time: 256. Ends: `host-limit`. Open files and HTTP
+    /// connections are the process's too (`ulimit -n`), which keeps a quarter of them to itself: beyond eight of its own a
+    /// plugin may have no more, all its instances together, than it leaves to others. The guest is told `quota`, or
+    /// `connection-limit-reached`.
     pub handles: usize,
     /// How many random bytes it may ask for at a time: 64 KiB. Ends: `host-limit`.
     pub random_bytes: u64,
@@ -57,7 +59,9 @@ pub struct Limits {
     /// How many HTTP requests an instance may have under way at a time, until it has read the response or dropped it: 8. The
     /// guest is told `connection-limit-reached`. Those still open when a call returns are closed.
     pub http_requests: usize,
-    /// How many bytes the body of an HTTP request may have: 1 MiB. The guest is told `HTTP-request-body-size`.
+    /// How many bytes an HTTP request may have, its body, method, path and headers together: 1 MiB. The guest is told
+    /// `HTTP-request-body-size`, or `HTTP-request-header-section-size` where there is no room for a body at all. A method has
+    /// at most 64 bytes, an authority 300, path and query 8 KiB; the guest's setting a longer one fails.
     pub http_request_bytes: u64,
     /// How many bytes the body of an HTTP response may have: 8 MiB. The guest is told `HTTP-response-body-size`.
     pub http_response_bytes: u64,

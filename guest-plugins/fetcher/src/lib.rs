@@ -2,19 +2,24 @@
 //!
 //! - `fetch.order`: the data is an `order::Order`; answered by `fetch.report` with `{"answers": [...]}`.
 //! - `fetch.resume`: goes on with what earlier orders have kept; answered alike.
+//! - `fetch.unsent`: the data is an `unsent::Unsent`; makes requests and keeps them; answered alike.
 //! - Its config is `{ in-start = ORDER, in-stop = ORDER, in-health = ORDER }`, each carried out there. What happens in `describe`,
 //!   where nothing is granted, its description tells.
 
 mod http;
 mod order;
+mod unsent;
 
 use order::{Kept, Order};
 use palisade_sdk::prelude::*;
 use serde::Deserialize;
+use unsent::Unsent;
+use wasip2::http::types::OutgoingRequest;
 
 struct Fetcher {
     settings: Settings,
     kept: Kept,
+    unsent: Vec<OutgoingRequest>,
 }
 
 #[derive(Default, Deserialize)]
@@ -33,7 +38,12 @@ impl Plugin for Fetcher {
     }
 
     fn handlers() -> Vec<Handler<Self>> {
-        vec![Handler::new("fetch", Self::fetch).on("fetch.order").on("fetch.resume")]
+        vec![
+            Handler::new("fetch", Self::fetch)
+                .on("fetch.order")
+                .on("fetch.resume")
+                .on("fetch.unsent"),
+        ]
     }
 
     fn start(config: &Config, bus: &Bus) -> Result<Self, StartError> {
@@ -42,7 +52,11 @@ impl Plugin for Fetcher {
         if let Some(order) = &settings.in_start {
             bus.publish(report(order.carry_out(&mut kept))?)?;
         }
-        Ok(Self { settings, kept })
+        Ok(Self {
+            settings,
+            kept,
+            unsent: Vec::new(),
+        })
     }
 
     fn stop(&mut self, bus: &Bus) {
@@ -64,10 +78,10 @@ impl Plugin for Fetcher {
 
 impl Fetcher {
     fn fetch(&mut self, event: &Event, cx: &Context) -> Result<(), Failure> {
-        let answers = if event.event_type() == "fetch.resume" {
-            self.kept.resume()
-        } else {
-            event.json::<Order>()?.carry_out(&mut self.kept)
+        let answers = match event.event_type() {
+            "fetch.resume" => self.kept.resume(),
+            "fetch.unsent" => event.json::<Unsent>()?.make(&mut self.unsent),
+            _ => event.json::<Order>()?.carry_out(&mut self.kept),
         };
         cx.publish(report(answers)?)?;
         Ok(())

@@ -5,7 +5,8 @@
 //! - What is published only to be published is `hostile.drop`. Neither of the two does anything when it comes back.
 //! - An event of any other type comes by a subscription made at run time, and is reported as `other`.
 //!
-//! Its config picks the sins outside `handle`: `in-start`, `in-stop` and `in-health` (see `life::Life`).
+//! Its config picks the sins outside `handle`: `in-start`, `in-stop` and `in-health` (see `life::Life`); `secret` is
+//! what it can't keep.
 
 mod data;
 mod life;
@@ -17,7 +18,7 @@ use palisade_sdk::prelude::*;
 use sins::{Hoard, SINS};
 
 struct Hostile {
-    settings: Settings,
+    pub(crate) settings: Settings,
     /// How many events this instance was given: shows whether it is a fresh one.
     handled: u64,
     hoard: Hoard,

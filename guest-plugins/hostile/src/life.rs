@@ -13,6 +13,8 @@ pub(crate) struct Settings {
     pub(crate) in_start: Life,
     pub(crate) in_stop: Life,
     pub(crate) in_health: Life,
+    /// What `blab` tells.
+    pub(crate) secret: String,
 }
 
 /// What to do there.

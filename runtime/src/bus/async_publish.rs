@@ -21,7 +21,7 @@ use crate::handler::{Fault, Origin, panic_message};
 use crate::outcome::{Class, Receipt, Refusal};
 
 /// What host events have as their source.
-const HOST_SOURCE: &str = "palisade";
+pub(crate) const HOST_SOURCE: &str = "palisade";
 
 /// Why a dead letter was not sent again. It is where it was.
 #[derive(Clone, Debug, thiserror::Error)]

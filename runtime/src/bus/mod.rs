@@ -25,6 +25,7 @@ use tokio::runtime::Handle as TokioHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use async_publish::HOST_SOURCE;
 pub use async_publish::RedriveError;
 pub use endpoint::{HandlerStats, SubscribeOptions};
 pub use error::{FilterError, PublishError, SubscribeError};

@@ -1,12 +1,12 @@
 //! The file that is being read: from places in its text to lines and columns.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, ConfigProblem};
-use crate::sandbox::log::is_unsafe_to_show;
+use crate::plain_file;
+use crate::terminal::is_unsafe_to_show;
 
 /// The largest config file, and the largest file of secrets, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -116,7 +116,7 @@ fn presentable(text: &str) -> String {
 /// Reads a file of text, if it has a reasonable size.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    plain_file::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(invalid(format!("it is larger than {MAX_BYTES} bytes")));
     }

@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::clock::LONGEST;
 use crate::pattern::Pattern;
-use crate::plugin::is_name;
+use crate::plugin::{is_name, is_reserved};
 
 /// A larger size is a mistake: 1 TiB.
 const MAX_SIZE: u64 = 1 << 40;
@@ -240,10 +240,10 @@ texts! {
         "a guest's path is absolute, such as \"/rules\", and has no `..` in it",
     );
     /// The name of a plugin.
-    Name: |text| must(
-        is_name(text),
-        "a name has 1 to 64 letters, digits, `-` and `_`",
-    );
+    Name: |text| must(is_name(text), "a name has 1 to 64 letters, digits, `-` and `_`").and_then(|()| must(
+        !is_reserved(text),
+        "that is the name of the host, which its own events have as their source; give the plugin another",
+    ));
     /// The name of an environment variable.
     EnvName: |text| must(
         !text.is_empty() && !text.contains(['=', '\0']),

@@ -7,9 +7,6 @@ use serde_json::{Map, Value};
 /// What stands where a secret would be shown.
 pub const REDACTED: &str = "[redacted]";
 
-/// A shorter text is not looked for in what a plugin says.
-const SHORTEST_SECRET: usize = 4;
-
 /// The largest table, as JSON, that a plugin may be given.
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -77,15 +74,11 @@ impl PluginConfig {
         })
     }
 
-    /// What must not be shown wherever the plugin says it: the texts and longer numbers of its secrets. Shorter ones are
-    /// left out, since they would hide every other word.
+    /// What must not be shown wherever the plugin says it: the texts and numbers of its secrets.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let mut secrets = Vec::new();
         let secret = self.values.values().filter(|setting| setting.secret);
         secret.for_each(|setting| collect_texts(&setting.value, &mut secrets));
-        secrets.retain(|text| text.len() >= SHORTEST_SECRET);
-        // A secret that contains another goes first, or its rest would stay.
-        secrets.sort_by_key(|text| std::cmp::Reverse(text.len()));
         secrets
     }
 

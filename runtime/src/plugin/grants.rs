@@ -91,7 +91,8 @@ impl HttpGrant {
 /// A directory of the host that a plugin may use, and nothing above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FsGrant {
-    /// The directory on the host; it must exist when the plugin is loaded.
+    /// The directory on the host; it must exist when the plugin is started. It is opened then, and what is put in its place
+    /// later, be it by another plugin that may write to a directory above it, is not seen before the next start.
     pub host: PathBuf,
     /// What the plugin calls it, an absolute path such as `/rules`.
     pub guest: String,
@@ -105,7 +106,8 @@ pub enum FsMode {
     /// Read files and list directories.
     #[default]
     Read,
-    /// Read, and also create, write, rename and remove.
+    /// Read, and also create, write, rename and remove; but make no symbolic link that leads out of the directory, nor one
+    /// that goes up elsewhere than at its beginning.
     Write,
 }
 

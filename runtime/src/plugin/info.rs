@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bus::HOST_SOURCE;
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::plugin::NeededGrant;
@@ -152,6 +153,22 @@ impl HandlerInfo {
 pub(crate) fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Whether a name is the host's: what its own events have as their source must not be what a plugin's have.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.eq_ignore_ascii_case(HOST_SOURCE)
+}
+
+/// Checks the name that a plugin goes by.
+pub(crate) fn check_plugin_name(name: &str) -> Result<(), String> {
+    if is_reserved(name) {
+        return Err(format!(
+            "`{name}` is the name of the host, which its own events have as their source: give the plugin another with \
+             `name`"
+        ));
+    }
+    check_name("plugin", name)
 }
 
 /// Names are shown, logged and used as the source of events, so they are plain.

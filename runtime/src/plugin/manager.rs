@@ -214,6 +214,7 @@ impl Manager {
     async fn start_instances(&self, plugin: &Arc<Plugin>) -> Result<Vec<crate::Event>, Fault> {
         let blueprint = plugin.blueprint(&plugin.config());
         let blueprint = blueprint.map_err(|why| Fault::new(crate::Class::Unavailable, why))?;
+        blueprint.open_directories().await?;
         let instances = Pool::instantiate(&blueprint).await?;
         plugin.set_state(PluginState::Initialized, None);
         plugin.tell(types::PLUGIN_INITIALIZED, None).await;

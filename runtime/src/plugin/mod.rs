@@ -19,9 +19,9 @@ mod supervisor;
 pub use config::{PluginConfig, REDACTED};
 pub use error::{LaunchError, LaunchFailure, LoadError, PluginError};
 pub use grants::{ClockGrant, FsGrant, FsMode, Grants, HttpGrant, HttpGrantError};
-#[cfg(feature = "cli")]
-pub(crate) use info::is_name;
 pub use info::{HandlerInfo, Inspection, Ordering, PluginInfo};
+#[cfg(feature = "cli")]
+pub(crate) use info::{is_name, is_reserved};
 pub(crate) use manager::Manager;
 pub use needed::NeededGrant;
 pub(crate) use prepare::Shared;

@@ -54,7 +54,7 @@ impl Plugin {
         let concurrency = prepared.spec.concurrency.max(1);
         let serving = Serving::new(name, prepared.compiled.digest.clone(), concurrency);
         let log = GuestLog::new(name.clone(), shared.log.clone(), prepared.limits.log_bytes);
-        let files = Files::new(&prepared.spec.grants.fs, &prepared.limits, &log);
+        let files = Files::new(&prepared.spec.grants, &prepared.limits, &log);
         let handlers = handlers(&prepared, &serving);
         let state = Mutex::new(State {
             state: PluginState::Loaded,
@@ -154,12 +154,13 @@ impl Plugin {
         } = &self.prepared;
         let mut outbox = (*self.shared.outbox).clone();
         (outbox.events, outbox.bytes) = (limits.publish_events, limits.publish_bytes);
-        self.log.hide(config.secrets());
+        self.log.hide(&config.secrets());
         Ok(Arc::new(Blueprint {
             name: name.clone(),
             engines: self.shared.engines.clone(),
             pre: compiled.pre.clone(),
             exports: compiled.exports.clone(),
+            places: compiled.places,
             isolation: spec.isolation,
             concurrency: spec.concurrency.max(1),
             keeps_lanes: spec.keeps_lanes(),

@@ -10,7 +10,7 @@ use crate::key_value::{KeyValueStore, Space};
 use crate::limits::Limits;
 use crate::outcome::Class;
 use crate::pattern::Pattern;
-use crate::plugin::info::check_name;
+use crate::plugin::info::check_plugin_name;
 use crate::plugin::{Grants, Inspection, LoadError, PluginInfo, PluginSpec, Source};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::Compiled;
@@ -78,7 +78,7 @@ impl Prepared {
             why,
         };
         if let Some(name) = &spec.name {
-            check_name("plugin", name).map_err(invalid)?;
+            check_plugin_name(name).map_err(invalid)?;
         }
         spec.config.to_json().map_err(invalid)?;
         let limits = shared
@@ -108,7 +108,9 @@ impl Prepared {
         }
         check_handler_names(&spec, &info).map_err(invalid)?;
         let patterns = narrowed(&info, &spec.grants).map_err(invalid)?;
-        let name = Arc::from(spec.name.as_deref().unwrap_or(&info.name));
+        let name = spec.name.as_deref().unwrap_or(&info.name);
+        check_plugin_name(name).map_err(invalid)?;
+        let name = Arc::from(name);
         Ok(Self {
             name,
             info,
@@ -148,6 +150,7 @@ async fn load(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Resul
         bytes,
         digest,
         limits: limits.clone(),
+        places: shared.engines.max_instances(),
     };
     let loaded = shared.loader.load(job).await;
     loaded.map_err(|source| LoadError::Component { plugin, source })
@@ -251,12 +254,13 @@ fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits)
     let log = GuestLog::new(name.clone(), shared.log.clone(), limits.log_bytes);
     Arc::new(Blueprint {
         key_value: Space::empty(name.clone(), limits),
-        files: Files::new(&[], limits, &log),
+        files: Files::new(&Grants::default(), limits, &log),
         log,
         name,
         engines: shared.engines.clone(),
         pre: compiled.pre.clone(),
         exports: compiled.exports.clone(),
+        places: compiled.places,
         isolation: Isolation::PerEvent,
         concurrency: 1,
         keeps_lanes: false,

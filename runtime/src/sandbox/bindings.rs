@@ -7,7 +7,8 @@ use crate::event::Event;
 use crate::handler::Fault;
 use crate::outcome::Class;
 use crate::plugin::{HandlerInfo, Ordering, PluginInfo};
-use crate::sandbox::log::{is_unsafe_to_show, printable};
+use crate::sandbox::log::printable;
+use crate::terminal::is_unsafe_to_show;
 
 mod generated {
     #![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]

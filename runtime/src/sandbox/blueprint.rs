@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use crate::handler::{Fault, OutboxLimits};
 use crate::key_value::Space;
 use crate::limits::Limits;
 use crate::outcome::Class;
-use crate::plugin::grants::{FsMode, Grants};
+use crate::plugin::grants::Grants;
 use crate::sandbox::clocks::give_clocks;
 use crate::sandbox::component::Exports;
 use crate::sandbox::config_store::ConfigStore;
@@ -38,6 +38,8 @@ pub(crate) struct Blueprint {
     pub(crate) engines: Arc<Engines>,
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) exports: Exports,
+    /// How many places each instance takes.
+    pub(crate) places: u32,
     pub(crate) isolation: Isolation,
     /// How many instances there may be at a time.
     pub(crate) concurrency: usize,
@@ -61,10 +63,18 @@ pub(crate) struct Blueprint {
 }
 
 impl Blueprint {
+    /// Opens the granted directories, once for each start of the plugin.
+    pub(crate) async fn open_directories(&self) -> Result<(), Fault> {
+        let files = self.files.clone();
+        let opened = tokio::task::spawn_blocking(move || files.open()).await;
+        let opened = opened.unwrap_or_else(|ended| Err(ended.to_string()));
+        opened.map_err(|why| Fault::new(Class::Unavailable, format!("{}: {why}", self.name)))
+    }
+
     /// A store with all limits set, for one instance.
-    pub(super) fn store(self: &Arc<Self>, deadline: Deadline) -> Result<Store<HostState>, Fault> {
+    pub(super) fn store(self: &Arc<Self>, deadline: Deadline) -> Store<HostState> {
         let stderr = GuestStream::stderr(self.log.clone());
-        let wasi = self.wasi(&stderr)?;
+        let wasi = self.wasi(&stderr);
         let state = HostState::new(self.clone(), wasi, stderr, deadline);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
@@ -82,11 +92,12 @@ impl Blueprint {
                 state.turn.at_tick(state.call.ticks),
             ))
         });
-        Ok(store)
+        store
     }
 
-    /// WASI with nothing in it but what is granted: no stdin, no arguments, no sockets, no name look-up.
-    fn wasi(&self, stderr: &GuestStream) -> Result<WasiCtx, Fault> {
+    /// WASI with nothing in it but what is granted: no stdin, no arguments, no sockets, no name look-up. Directories are the
+    /// affair of [`Files`].
+    fn wasi(&self, stderr: &GuestStream) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(GuestStream::stdout(self.log.clone()))
             .stderr(stderr.clone())
@@ -102,17 +113,6 @@ impl Blueprint {
                 wasi.env(name, value);
             }
         }
-        for grant in &self.grants.fs {
-            let perms = match grant.mode {
-                FsMode::Read => FsPerms::ReadOnly,
-                FsMode::Write => FsPerms::ReadWrite,
-            };
-            wasi.preopened_dir(&grant.host, &grant.guest, perms).map_err(|error| {
-                let host = grant.host.display();
-                let message = format!("{}: the granted directory {host} can't be opened: {error:#}", self.name);
-                Fault::new(Class::Unavailable, message)
-            })?;
-        }
-        Ok(wasi.build())
+        wasi.build()
     }
 }

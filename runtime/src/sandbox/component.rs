@@ -8,7 +8,6 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
-use crate::limits::Limits;
 use crate::plugin::NeededGrant;
 use crate::plugin::grants::{Ask, Grants};
 use crate::sandbox::bindings::{bus, context, filter, handler, keyvalue, logging, plugin, types};
@@ -16,7 +15,7 @@ use crate::sandbox::config_store;
 use crate::sandbox::error::ComponentError;
 use crate::sandbox::interface::{Interface, check_family, check_offered, check_version};
 use crate::sandbox::log::printable;
-use crate::sandbox::needs::check_component;
+use crate::sandbox::needs::{Bounds, check_component};
 use crate::sandbox::state::HostState;
 use crate::sandbox::wasi;
 
@@ -24,6 +23,8 @@ use crate::sandbox::wasi;
 pub(crate) struct Compiled {
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) exports: Exports,
+    /// How many places each instance takes.
+    pub(crate) places: u32,
     pub(crate) digest: String,
     pub(crate) size: usize,
     pub(crate) imports: Vec<String>,
@@ -84,13 +85,14 @@ impl Compiled {
     pub(super) fn new(
         component: &Component,
         (digest, size): (String, usize),
-        limits: &Limits,
+        has_heap: bool,
+        bounds: &Bounds,
     ) -> Result<Self, ComponentError> {
         let engine = component.engine();
         let imports = check_imports(component, engine)?;
         let needs: BTreeSet<_> = imports.iter().filter_map(|import| NeededGrant::of(import)).collect();
         let kind = world_of(component, engine)?;
-        check_component(component, limits)?;
+        let places = check_component(component, has_heap, bounds)?;
         let pre = linker(engine)
             .and_then(|linker| linker.instantiate_pre(component))
             .map_err(|error| ComponentError::Unlinkable(shown(&format!("{error:#}"))))?;
@@ -98,6 +100,7 @@ impl Compiled {
         Ok(Self {
             pre,
             exports,
+            places,
             digest,
             size,
             imports,

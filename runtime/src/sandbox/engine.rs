@@ -3,10 +3,10 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::sandbox::epoch::{EpochTicker, Running, TickerHealth};
+use crate::sandbox::places::{Place, Places, TABLES};
 use crate::sandbox::turn::{Turn, Turns};
 
 /// The largest memory that the pool can give one instance. `limits.memory` beyond this is cut to it by wasm itself: a
@@ -33,7 +33,7 @@ pub struct EngineOptions {
     /// since it is built into the engine.
     pub wasm_stack: usize,
     /// How many instances may live at a time; `None`: what `vm.max_map_count` allows. One more is refused with a message
-    /// that says so. Each takes 4 GiB of address space (not of memory): a program with more than a few runtimes in one
+    /// that says so; one with many memories, with many tables (two each) or with a GC heap counts as several. Each takes 4 GiB of address space (not of memory): a program with more than a few runtimes in one
     /// process sets this, since 47 bits of addresses hold some 30,000 instances in all.
     pub max_instances: Option<u32>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Engines {
     metered: OnceLock<Engine>,
     options: EngineOptions,
     max_instances: u32,
-    live: Arc<Semaphore>,
+    places: Places,
     turns: Turns,
     ticker: EpochTicker,
     ticked: Arc<OnceLock<wasmtime::EngineWeak>>,
@@ -79,13 +79,12 @@ impl Engines {
             }
         });
         let ticker = ticker.map_err(|error| EngineError(format!("no thread for the epoch ticker: {error}")))?;
-        let live = Arc::new(Semaphore::new(max_instances as usize));
         Ok(Self {
             plain,
             metered: OnceLock::new(),
             options,
             max_instances,
-            live,
+            places: Places::new(max_instances),
             turns: Turns::here(),
             ticker,
             ticked,
@@ -106,15 +105,9 @@ impl Engines {
         Ok(engine)
     }
 
-    /// Room for one more instance, given back when the permit is dropped; an error names the cap.
-    pub(crate) fn admit_instance(&self) -> Result<OwnedSemaphorePermit, String> {
-        self.live.clone().try_acquire_owned().map_err(|_| {
-            format!(
-                "{} instances live already, and no more fit (engine.max-instances; by default what the kernel's \
-                 vm.max_map_count allows)",
-                self.max_instances
-            )
-        })
+    /// Room for one more instance that takes so many places, given back when it is dropped; an error names the cap.
+    pub(crate) fn admit_instance(&self, places: u32) -> Result<Place, String> {
+        self.places.take(places)
     }
 
     /// How a new instance shares the worker threads with others.
@@ -132,7 +125,7 @@ impl Engines {
     }
 
     pub(crate) fn live_instances(&self) -> usize {
-        (self.max_instances as usize).saturating_sub(self.live.available_permits())
+        self.places.live()
     }
 
     pub(crate) fn wasm_stack(&self) -> usize {
@@ -179,14 +172,14 @@ fn engine(options: EngineOptions, instances: u32, metered: bool) -> Result<Engin
     })
 }
 
-/// A component built by a common toolchain has up to four core instances, one memory and two tables; ones with more take
-/// the room of several.
+/// As much as there are places for ([`Places`]), so that nobody is refused here who was admitted there.
 fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(4))
+        // Counted, but nothing is set aside for them: how many a plugin may have is its limiter's affair.
+        .total_core_instances(u32::MAX)
         .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
+        .total_tables(instances.saturating_mul(TABLES))
         .total_gc_heaps(instances)
         .total_stacks(instances)
         .max_component_instance_size(4 * 1024 * 1024)

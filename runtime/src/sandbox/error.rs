@@ -106,4 +106,30 @@ pub enum ComponentError {
         /// The limit in force.
         limit: u64,
     },
+    /// One instance of the component needs more than there is for all of them.
+    #[error(
+        "each instance of it needs {memories} memories and {tables} tables, which is room for {needed} instances of common \
+         plugins, and there is room for {max} in all (engine.max-instances): raise that, or build it with fewer"
+    )]
+    NoRoom {
+        /// Memories, the GC heap counted as one.
+        memories: u32,
+        /// Tables.
+        tables: u32,
+        /// Of how many instances that takes the room.
+        needed: u32,
+        /// How many there may be.
+        max: u32,
+    },
+    /// The component is beyond the measures of the engine, which no key changes.
+    #[error("it is too large for the engine: {0}; build it with fewer globals, functions and instances")]
+    Engine(String),
+    /// A function of the component has a name that is too long to be shown when it traps.
+    #[error("a function in it has a name of {bytes} bytes, and {limit} are the most: strip it (`wasm-tools strip`)")]
+    LongName {
+        /// How long it is.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
 }

@@ -1,6 +1,6 @@
 //! Tells faults apart (S11): by type where wasmtime has one, in one place by its words where it has none.
 
-use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{Error, PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::handler::{DeadlineOf, Fault};
@@ -9,8 +9,9 @@ use crate::outcome::Class;
 use crate::sandbox::bindings::cut;
 use crate::sandbox::hit::{Given, Hit};
 use crate::sandbox::interface::INTERFACE_VERSION;
-use crate::sandbox::log::{is_unsafe_to_show, printable};
 use crate::sandbox::state::HostState;
+use crate::sandbox::trace::backtrace;
+use crate::terminal::is_unsafe_to_show;
 
 /// What an error of a guest's call was, in words for the operator.
 pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
@@ -130,27 +131,4 @@ fn panic_of(stderr: &str) -> Option<String> {
         .filter(|character| !is_unsafe_to_show(*character))
         .collect();
     (!printable.is_empty()).then_some(printable)
-}
-
-/// Where in the guest it happened, a frame a line, innermost first, names demangled.
-fn backtrace(error: &Error) -> Option<String> {
-    let trace = error.downcast_ref::<WasmBacktrace>()?;
-    let text = trace.to_string();
-    // Names are the guest's own, so they are shown like anything it says.
-    let frames = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| is_frame(line))
-        .map(|line| printable(line, MAX_FRAME));
-    let frames: Vec<_> = frames.collect();
-    (!frames.is_empty()).then(|| frames.join("\n"))
-}
-
-/// The longest frame that is kept; wasmtime keeps at most 20 of them.
-const MAX_FRAME: usize = 256;
-
-/// `3:   0x1f2e - plugin.wasm!name`; what follows without a number is the source line of an inlined function.
-fn is_frame(line: &str) -> bool {
-    line.split_once(':')
-        .is_some_and(|(_, address)| address.trim_start().starts_with("0x"))
 }

@@ -5,17 +5,12 @@ use std::path::Path;
 
 use wasmparser::{Encoding, Parser, Payload};
 
+use crate::plain_file;
 use crate::sandbox::error::ComponentError;
 
 /// Reads a component, at most `limit` bytes of it; the bytes are read once, and these are hashed and compiled (H36).
 pub(crate) fn read(path: &Path, limit: u64) -> std::io::Result<Result<Vec<u8>, ComponentError>> {
-    let file = std::fs::File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(std::io::Error::new(
-            std::io::ErrorKind::IsADirectory,
-            "this is a directory",
-        ));
-    }
+    let file = plain_file::open(path)?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {

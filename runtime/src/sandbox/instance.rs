@@ -9,7 +9,6 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 
@@ -24,6 +23,7 @@ use crate::sandbox::component::Exports;
 use crate::sandbox::deadline::Deadline;
 use crate::sandbox::fault::{classify, late, other_types};
 use crate::sandbox::keyvalue;
+use crate::sandbox::places::Place;
 use crate::sandbox::state::{HostState, Phase};
 use crate::sandbox::turn::Turn;
 
@@ -33,8 +33,8 @@ pub(super) struct Instance {
     plugin: plugin::Guest,
     work: Work,
     turn: Turn,
-    /// Its place among the instances that may live.
-    _permit: OwnedSemaphorePermit,
+    /// Its place among the instances that may live; given back after the store is gone.
+    _place: Place,
 }
 
 enum Work {
@@ -73,10 +73,10 @@ impl Instance {
     /// Makes one, its core start functions run under the deadline like any call.
     pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Deadline) -> Result<Self, Failed> {
         let engines = blueprint.engines.clone();
-        let permit = engines
-            .admit_instance()
+        let place = engines
+            .admit_instance(blueprint.places)
             .map_err(|why| Fault::new(Class::Overloaded, format!("{} got no instance: {why}", blueprint.name)))?;
-        let mut store = blueprint.store(deadline)?;
+        let mut store = blueprint.store(deadline);
         arm(&mut store, Phase::Instantiate, None, deadline)?;
         let _running = engines.enter();
         let turn = store.data().turn.clone();
@@ -98,7 +98,7 @@ impl Instance {
             plugin,
             work,
             turn,
-            _permit: permit,
+            _place: place,
         })
     }
 

@@ -14,7 +14,7 @@ use crate::sandbox::component::Compiled;
 use crate::sandbox::engine::compatibility;
 use crate::sandbox::error::ComponentError;
 use crate::sandbox::file::check_head;
-use crate::sandbox::needs::check_modules;
+use crate::sandbox::needs::{Bounds, check_modules};
 
 /// How all plugins of a runtime are loaded.
 pub(crate) struct Loader {
@@ -30,6 +30,8 @@ pub(crate) struct Job {
     /// Of these bytes.
     pub(crate) digest: String,
     pub(crate) limits: Limits,
+    /// How many there are for all instances.
+    pub(crate) places: u32,
 }
 
 /// What came of it.
@@ -42,8 +44,12 @@ pub(crate) struct Loaded {
 impl Loader {
     pub(crate) async fn load(&self, job: Job) -> Result<Loaded, ComponentError> {
         check_head(&job.bytes)?;
-        let (bytes, limits) = (job.bytes.clone(), job.limits.clone());
-        blocking(move || check_modules(&bytes, &limits)).await?;
+        let bounds = Bounds {
+            limits: job.limits.clone(),
+            places: job.places,
+        };
+        let (bytes, bounds_there) = (job.bytes.clone(), bounds.clone());
+        let has_heap = blocking(move || check_modules(&bytes, &bounds_there)).await?;
         let (component, described) = match self.cached(&job).await? {
             Some((component, info)) => (component, Some(info)),
             None => {
@@ -53,7 +59,7 @@ impl Loader {
         };
         blocking(move || {
             let of = (job.digest, job.bytes.len());
-            let compiled = Compiled::new(&component, of, &job.limits)?;
+            let compiled = Compiled::new(&component, of, has_heap, &bounds)?;
             Ok(Loaded { compiled, described })
         })
         .await

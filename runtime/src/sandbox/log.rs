@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::plugin::REDACTED;
+use crate::sandbox::secrets::Secrets;
+use crate::terminal::is_unsafe_to_show;
 
 /// The longest line that is kept; the rest of a longer one is dropped.
 const MAX_LINE: usize = 8 * 1024;
@@ -92,8 +93,8 @@ pub(crate) struct GuestLog {
     sink: Arc<dyn LogSink>,
     bytes_per_second: u64,
     bucket: Mutex<Bucket>,
-    /// What the plugin was told in confidence, the longest first.
-    secrets: ArcSwap<Vec<String>>,
+    /// What the plugin was told in confidence.
+    secrets: ArcSwap<Secrets>,
 }
 
 struct Bucket {
@@ -134,29 +135,21 @@ impl GuestLog {
 
     /// L4: adds to what is not shown when the plugin says it. Nothing is ever taken out: instances with an older config
     /// may still be there.
-    pub(crate) fn hide(&self, secrets: Vec<String>) {
-        let mut all = Vec::clone(&self.secrets.load());
-        all.extend(secrets);
-        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        all.dedup();
+    pub(crate) fn hide(&self, secrets: &[String]) {
+        let mut all = Secrets::clone(&self.secrets.load());
+        all.add(secrets);
         self.secrets.store(Arc::new(all));
     }
 
     /// What the plugin says, without its secrets.
     pub(crate) fn without_secrets<'a>(&self, said: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
-        let mut said = said.into();
-        for secret in self.secrets.load().iter() {
-            if said.contains(secret.as_str()) {
-                said = Cow::Owned(said.replace(secret.as_str(), REDACTED));
-            }
-        }
-        said
+        self.secrets.load().hidden(said.into())
     }
 
     /// Writes one line, or counts it as dropped.
     pub(crate) fn line(&self, level: LogLevel, context: &str, message: &str) {
-        let message = self.without_secrets(message);
-        let (context, message) = (printable(context, MAX_CONTEXT), printable(&message, MAX_LINE));
+        let (context, message) = (self.without_secrets(context), self.without_secrets(message));
+        let (context, message) = (printable(&context, MAX_CONTEXT), printable(&message, MAX_LINE));
         let Some(dropped) = self.take((context.len() + message.len()) as u64 + LINE_COST) else {
             return;
         };
@@ -221,17 +214,6 @@ pub(super) fn printable(text: &str, max: usize) -> String {
         }
     }
     shown
-}
-
-/// Control characters; the two separators that end a line; and what changes the direction of the text around it, so that
-/// a line reads as another than it is.
-pub(crate) fn is_unsafe_to_show(character: char) -> bool {
-    const LINES: std::ops::RangeInclusive<char> = '\u{2028}'..='\u{2029}';
-    const EMBEDDINGS: std::ops::RangeInclusive<char> = '\u{202a}'..='\u{202e}';
-    const ISOLATES: std::ops::RangeInclusive<char> = '\u{2066}'..='\u{2069}';
-    const MARKS: [char; 3] = ['\u{61c}', '\u{200e}', '\u{200f}'];
-    let turns = EMBEDDINGS.contains(&character) || ISOLATES.contains(&character) || MARKS.contains(&character);
-    character.is_control() || LINES.contains(&character) || turns
 }
 
 /// Stdout or stderr of one instance: lines go to the log, the end of stderr is kept for the words of a panic.
@@ -376,6 +358,24 @@ mod tests {
         let lines = lines(&sink);
         assert_eq!(lines.first().unwrap(), "a\\nb\\u{1b}[31mc\\r");
         assert!(lines.get(1).unwrap().ends_with("x [5 bytes cut]"));
+    }
+
+    /// L4: a secret is shown neither in the words nor in where they are from, and none that was hidden is shown again.
+    #[tokio::test(start_paused = true)]
+    async fn l4_secrets_are_hidden_wherever_a_line_has_them() {
+        struct Contexts(Lines);
+        impl LogSink for Contexts {
+            fn log(&self, record: LogRecord<'_>) {
+                let line = format!("{}: {}", record.context, record.message);
+                self.0.0.lock().unwrap().push(line);
+            }
+        }
+        let sink = Arc::new(Contexts(Lines::default()));
+        let log = GuestLog::new("p".into(), sink.clone(), 1 << 20);
+        log.hide(&["first".to_owned()]);
+        log.hide(&["second".to_owned()]);
+        log.line(LogLevel::Info, "at first", "the second");
+        assert_eq!(lines(&sink.0), ["at [redacted]: the [redacted]"]);
     }
 
     /// H20: escapes count for the length of a line, so that control characters are no way to write six times as much.

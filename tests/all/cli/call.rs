@@ -63,6 +63,21 @@ fn json_shows_the_event_as_it_is() {
     );
 }
 
+/// H20: what a plugin publishes can't drive the terminal or turn the direction of its text; the JSON is the same.
+#[test]
+fn h20_published_json_is_safe_to_show() {
+    let (dir, file) = (Dir::new(), component("hostile"));
+    let id = "e\u{9b}2J\u{202e}\u{2028}\u{7f}x";
+    for (more, at) in [(&[][..], "/data/id"), (&["--json"], "/published/0/data/id")] {
+        let call = [&["call", &file, "-", "--grant-publish", "hostile.>"][..], more].concat();
+        let shown = dir.piped(&call, line(id, "hostile.context", "")).expect(0).stdout;
+        let is_unsafe = |c: char| c != '\n' && c.is_control() || matches!(c, '\u{2028}'..='\u{202e}');
+        assert!(!shown.contains(is_unsafe), "{shown:?}");
+        let json: Value = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
+        assert_eq!(json.pointer(at), Some(&id.into()), "{shown}");
+    }
+}
+
 /// S8, S12
 #[test]
 fn s8_s12_a_key_value_store_is_given_when_it_is_said() {

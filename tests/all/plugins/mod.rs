@@ -7,6 +7,7 @@ mod examples;
 mod health;
 mod launch;
 mod lifecycle;
+mod names;
 mod quarantine;
 mod quarantine_deadlines;
 mod quarantine_races;

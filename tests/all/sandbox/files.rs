@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use palisade::{FsMode, LoadError};
+use palisade::{FsMode, Isolation, LoadError};
 use palisade_tests::{hostile, publishes};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -178,6 +178,69 @@ async fn s8_h39_a_grant_to_write_writes_that_directory_only() {
             .unwrap()
     );
     assert!(!data.join("a.txt").exists());
+}
+
+/// S8, H39: a plugin with a grant makes no link that leads out of it, nor moves one to where it would: the host's programs
+/// follow links.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s8_h39_no_link_is_made_that_leads_out() {
+    let root = directory();
+    let data = root.path().join("data");
+    fs::create_dir_all(data.join("sub/deep")).unwrap();
+    symlink("sub/deep", data.join("short")).unwrap();
+    let beside = granted(root.path(), FsMode::Write).await;
+    let link = |path: &str, to: &str| json!({ "op": "symlink", "path": path, "to": to });
+    for (path, to) in [
+        ("l", "../secret.txt"),
+        ("sub/l", "../../secret.txt"),
+        ("short/l", "../../../secret.txt"),
+        ("l", "./../data/a.txt"),
+        ("l", "sub/../a.txt"),
+        ("sub/deep/../l", "../../secret.txt"),
+    ] {
+        denied(&beside, link(path, to)).await;
+    }
+    for (path, to) in [("sub/in", "../a.txt"), ("short/in", "../../a.txt"), ("same", "a.txt")] {
+        let report = run(&beside, link(path, to)).await;
+        assert!(report.get("error").is_none(), "{path}: {report}");
+    }
+    let moves = |op: &str| {
+        let pairs = [("/data/sub/in", "/data/in"), ("/data/short/in", "/data/sub/out")];
+        pairs.map(|(path, to)| json!({ "op": op, "path": path, "to": to }))
+    };
+    let deep = json!({ "op": "rename", "path": "/data/sub/deep", "to": "/data/deep" });
+    for op in moves("rename").into_iter().chain(moves("hard-link")).chain([deep]) {
+        denied(&beside, op).await;
+    }
+    let aside = json!({ "op": "rename", "path": "/data/sub/deep", "to": "/data/sub/aside" });
+    assert!(run(&beside, aside).await.get("error").is_none());
+    assert_eq!(
+        names(&data),
+        ["a.txt", "out", "out-absolute", "same", "short", "sub", "up"]
+    );
+    assert_eq!(names(&data.join("sub")), ["aside", "in"]);
+    is_untouched_outside(root.path());
+}
+
+/// S8, H39: a granted directory stays the one that it was when the plugin started, for every instance: whoever may write
+/// above it puts nothing else in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s8_h39_a_granted_directory_is_not_swapped_for_another() {
+    let root = directory();
+    let (data, outside) = (root.path().join("data"), root.path().join("outside"));
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("a.txt"), "not granted").unwrap();
+    let grants = publishes("hostile.>").fs(&data, "/data", FsMode::Read);
+    let beside = Beside::new(hostile().grants(grants).isolation(Isolation::PerEvent)).await;
+    let read = json!({ "op": "read", "path": "/data/a.txt" });
+    assert_eq!(run(&beside, read.clone()).await["ok"], "mine");
+    fs::rename(&data, root.path().join("away")).unwrap();
+    symlink("outside", &data).unwrap();
+    assert_eq!(run(&beside, read.clone()).await["ok"], "mine");
+    // The operator's start takes what is there by then.
+    beside.runtime.stop("hostile").await.unwrap();
+    beside.runtime.start("hostile").await.unwrap();
+    assert_eq!(run(&beside, read).await["ok"], "not granted");
 }
 
 /// S8: a granted directory that is not there keeps the plugin from starting, by a message that names it.

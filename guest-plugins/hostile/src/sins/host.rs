@@ -20,7 +20,10 @@ pub(super) use files::fs;
 
 /// Handles kept for the instance's life.
 #[derive(Default)]
-pub(crate) struct Hoard(Vec<Pollable>);
+pub(crate) struct Hoard {
+    waits: Vec<Pollable>,
+    files: disk::Kept,
+}
 
 /// Asks for so many MiB of random bytes at once, 1,024 without a number, and reports how many `bytes` came.
 pub(super) fn big_random(_: &mut Hostile, event: &Event, cx: &Context) -> Result<(), Failure> {
@@ -31,7 +34,7 @@ pub(super) fn big_random(_: &mut Hostile, event: &Event, cx: &Context) -> Result
 /// Opens so many handles and keeps them, for ever without a number.
 pub(super) fn handles(hostile: &mut Hostile, event: &Event, _: &Context) -> Result<(), Failure> {
     for _ in 0..data::number_or(event, u64::MAX)? {
-        hostile.hoard.0.push(subscribe_duration(u64::MAX));
+        hostile.hoard.waits.push(subscribe_duration(u64::MAX));
     }
     Ok(())
 }

@@ -43,6 +43,7 @@ pub(crate) const SINS: &[(&str, Sin)] = &[
     ("endless-line", output::endless_line),
     ("empty-writes", output::empty_writes),
     ("ansi", output::ansi),
+    ("blab", output::blab),
     ("publish", bus::publish),
     ("cycle", bus::cycle),
     ("ping", bus::ping),

@@ -66,3 +66,20 @@ pub(super) fn ansi(_: &mut Hostile, _: &Event, _: &Context) -> Result<(), Failur
     log::info!("{FORGERY}");
     Ok(writeln!(stderr(), "{FORGERY}")?)
 }
+
+/// Logs the secret of its config and prints it: as it is, as JSON, as Rust shows it for debugging, and its lines like that.
+pub(super) fn blab(hostile: &mut Hostile, _: &Event, _: &Context) -> Result<(), Failure> {
+    let secret = &hostile.settings.secret;
+    let lines: Vec<_> = secret.lines().collect();
+    log::info!("secret: {secret}");
+    for said in [
+        secret.clone(),
+        json!({ "secret": secret }).to_string(),
+        format!("{secret:?}"),
+        json!(lines).to_string(),
+        format!("{lines:?}"),
+    ] {
+        writeln!(stdout(), "secret: {said}")?;
+    }
+    Ok(())
+}

@@ -8,11 +8,12 @@ use crate::arguments::CheckArguments;
 use crate::exit::Exit;
 use crate::letters::Reasons;
 use crate::limits::Effective;
-use crate::{show, start, text};
+use crate::{overlap, show, start, text};
 
 pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
     let config = Config::from_file(&arguments.config)?;
     start::nothing_to_run(&config)?;
+    overlap::warn(&config);
     let inspections = start::tokio()?.block_on(async {
         let runtime = start::build(&config, &Reasons::default())?;
         start::check(&config, &runtime).await
@@ -55,7 +56,7 @@ fn one(inspection: &Inspection, spec: &PluginSpec) -> String {
         version = text::printable(&info.version),
         concurrency = spec.concurrency,
         handlers = show::handlers(inspection, spec),
-        config = spec.config.shown(),
+        config = text::json(&spec.config.shown().to_string()),
         grants = show::grants(&spec.grants),
         limits = limits.others_in_words(),
     )

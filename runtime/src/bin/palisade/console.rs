@@ -42,7 +42,9 @@ impl Console {
     pub(crate) fn bad_line(&self, number: u64, why: &str) {
         self.line(&match self.format {
             LogFormat::Pretty => format!("line {number}: {}", text::printable(why)),
-            LogFormat::Json => serde_json::json!({ "level": "WARN", "line": number, "message": why }).to_string(),
+            LogFormat::Json => {
+                text::json(&serde_json::json!({ "level": "WARN", "line": number, "message": why }).to_string())
+            }
         });
     }
 
@@ -51,7 +53,7 @@ impl Console {
         let message = with_causes(error);
         self.line(&match self.format {
             LogFormat::Pretty => format!("error: {}", text::printable_lines(&message)),
-            LogFormat::Json => serde_json::json!({ "level": "ERROR", "message": message }).to_string(),
+            LogFormat::Json => text::json(&serde_json::json!({ "level": "ERROR", "message": message }).to_string()),
         });
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<Exit> {
         config: arguments.table.config(),
     };
     let shown = if arguments.json {
-        inspected.in_json()
+        text::json(&inspected.in_json())
     } else {
         inspected.in_words()
     };

@@ -11,7 +11,10 @@ mod inspect;
 mod letters;
 mod limits;
 mod logging;
+mod overlap;
 mod placement;
+#[path = "../../plain_file.rs"]
+mod plain_file;
 mod run;
 mod show;
 mod signals;
@@ -20,6 +23,8 @@ mod stdin;
 mod stdout;
 mod summary;
 mod table;
+#[path = "../../terminal.rs"]
+mod terminal;
 mod text;
 
 use std::process::ExitCode;

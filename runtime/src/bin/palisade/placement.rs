@@ -1,7 +1,12 @@
 //! Whether each component stands in the table that is for it.
 
+use std::io::{self, Read};
+use std::path::Path;
+
 use palisade::config::Config;
 use palisade::{Inspection, PluginKind, PluginSpec, PluginStatus, Source, digest_of};
+
+use crate::plain_file;
 
 /// A component that was looked at.
 pub(crate) struct Found {
@@ -57,9 +62,15 @@ fn component<'a>(spec: &PluginSpec, found: &'a [Found]) -> Option<&'a Found> {
     match (&spec.name, &spec.source) {
         (Some(name), _) => found.iter().find(|component| component.name == *name),
         (None, Source::File(path)) => {
-            let digest = digest_of(&std::fs::read(path).ok()?);
+            let digest = digest_of(&read(path).ok()?);
             found.iter().find(|component| component.digest == digest)
         }
         (None, _) => None,
     }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    plain_file::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -16,7 +16,7 @@ use crate::feed::{Feed, Tally};
 use crate::letters::Reasons;
 use crate::stdout::{Stdout, Unwritten};
 use crate::summary::Summary;
-use crate::{signals, start};
+use crate::{overlap, signals, start};
 
 /// However long the plugins have taken of the time to end, a reader of stdout that is there gets what is left to write.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: &RunArguments, console: &Console) -> Result<Exit> {
     let stop = signals::listen()?;
     let config = Config::from_file(&arguments.config)?;
     start::nothing_to_run(&config)?;
+    overlap::warn(&config);
     let tokio = start::tokio()?;
     let ended = tokio.block_on(async {
         let run = Run::prepare(config, console, stop)?;

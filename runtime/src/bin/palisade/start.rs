@@ -31,10 +31,11 @@ pub(crate) fn by_config(config: &Config) -> Result<RuntimeBuilder> {
     Ok(config.runtime().compiler(config.compiler(compiler()?)))
 }
 
-/// The settings for one plugin without a config. Room for few instances is ready sooner than room for thousands.
+/// The settings for one plugin without a config. Room for few instances is ready sooner than room for thousands; one with as
+/// many memories and tables as it may have by default takes that of thirty-two.
 pub(crate) fn by_default() -> Result<RuntimeBuilder> {
     let mut few_instances = EngineOptions::default();
-    few_instances.max_instances = Some(4);
+    few_instances.max_instances = Some(32);
     let builder = Runtime::builder().engine(few_instances).compiler(compiler()?);
     Ok(match user_cache_dir() {
         Some(directory) => builder.cache_dir(directory),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-/// A text of somebody else, on one line and without what would move a terminal's cursor.
+use crate::terminal::is_unsafe_to_show;
+
+/// A text of somebody else, on one line and without what would move a terminal's cursor or turn the text's direction.
 pub(crate) fn printable(text: &str) -> String {
     escape(text, false)
 }
@@ -14,10 +16,23 @@ pub(crate) fn printable_lines(text: &str) -> String {
     escape(text, true)
 }
 
+/// The same JSON, without such characters in its texts. Those of ASCII are escaped in any JSON.
+pub(crate) fn json(json: &str) -> String {
+    let mut printable = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_unsafe_to_show(character) && character >= '\u{7f}' {
+            printable.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
 fn escape(text: &str, keep_lines: bool) -> String {
     let mut printable = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() && !(keep_lines && character == '\n') {
+        if is_unsafe_to_show(character) && !(keep_lines && character == '\n') {
             printable.extend(character.escape_default());
         } else {
             printable.push(character);
@@ -60,6 +75,7 @@ pub(crate) fn milliseconds(time: Duration) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -76,6 +92,16 @@ mod tests {
     fn h20_control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
         assert_eq!(printable_lines("a\n\rb"), "a\n\\rb");
+        assert_eq!(printable("a\u{9b}2J\u{202e}b\u{2028}"), "a\\u{9b}2J\\u{202e}b\\u{2028}");
+    }
+
+    /// H20: JSON that a terminal can't act on is the same JSON.
+    #[test]
+    fn h20_json_for_people_is_the_same_json() {
+        let shown = json("[\"a\u{9b}2J\u{7f}\u{202e}b\u{e9}\",\t1]");
+        assert_eq!(shown, "[\"a\\u009b2J\\u007f\\u202eb\u{e9}\",\t1]");
+        let value: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        assert_eq!(value[0], "a\u{9b}2J\u{7f}\u{202e}b\u{e9}");
     }
 
     #[test]

@@ -11,6 +11,17 @@ fn assert_wrong(config: &str, line: usize, key: &str, words: &str) {
     assert!(found.contains(words), "{found}");
 }
 
+/// B11, H47
+#[test]
+fn b11_h47_the_name_of_the_host_is_refused() {
+    assert_wrong(
+        "[[plugin]]\npath = \"a\"\nname = \"palisade\"",
+        3,
+        "plugin.name",
+        "that is the name of the host",
+    );
+}
+
 /// H47
 #[test]
 fn h47_an_unknown_key_is_named_with_its_line() {

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::in_process::too_large;
 use super::verdict::{Ended, verdict};
 use super::wire::{MAX_LINE, Request};
 use super::{CompileError, blocking};
@@ -115,8 +116,10 @@ impl CompilerChild {
             let artifact = verdict(ended, &program, limits, length)?;
             let component = Artifact::of_compiler(artifact).load(&engine);
             component.map_err(|error| {
-                let what = format!("its machine code can't be loaded: {error:#}");
-                CompileError::Garbled { program, what }.into()
+                too_large(&error).unwrap_or_else(|| {
+                    let what = format!("its machine code can't be loaded: {error:#}");
+                    CompileError::Garbled { program, what }.into()
+                })
             })
         })
         .await

@@ -12,6 +12,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsResult};
 
 use super::Names;
 use super::input::Input;
+use super::links::{self, Place};
 use super::listing::Listing;
 use super::output::{Output, Position};
 use super::path::{Opening, look};
@@ -85,7 +86,8 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
-        let open = |_: &mut Wasi, _, handle: &Handle| Listing::open(handle);
+        let held = self.files.descriptor().ok_or(ErrorCode::Quota)?;
+        let open = |_: &mut Wasi, _, handle: &Handle| Listing::open(handle, held);
         let listing = self.on(&fd, Names::Unused, open).await?;
         let ours = self.wasi.table.push(listing)?;
         Ok(Resource::new_own(ours.rep()))
@@ -127,6 +129,7 @@ impl HostDescriptor for FilesView<'_> {
         stays(&old, &new)?;
         let link = move |wasi: &mut Wasi, fd| {
             look(wasi, &old, PathFlags::empty(), &path)?;
+            links::may_move(wasi, Place::new(&old, &path), Place::new(&new, &to_path))?;
             let to = wasi.put(&new)?;
             now(wasi.view().link_at(fd, flags, path.clone(), to, to_path.clone()))
         };
@@ -144,6 +147,7 @@ impl HostDescriptor for FilesView<'_> {
         let below = self.handle(&fd)?;
         let directory = below.directory.clone();
         let ctx = self.wasi.ctx.clone();
+        let held = Arc::new(self.files.descriptor().ok_or(ErrorCode::Quota)?);
         let opening = Opening {
             below,
             path_flags,
@@ -151,6 +155,7 @@ impl HostDescriptor for FilesView<'_> {
             open_flags,
             flags,
             ctx,
+            held,
         };
         let opened = if opening.creates() {
             let open = move |count: &mut Count| opening.open(Some(count));
@@ -182,6 +187,7 @@ impl HostDescriptor for FilesView<'_> {
         stays(&self.handle(&fd)?, &new)?;
         let rename = move |wasi: &mut Wasi, fd, old: &Handle| {
             look(wasi, old, PathFlags::empty(), &path)?;
+            links::may_move(wasi, Place::new(old, &path), Place::new(&new, &to_path))?;
             let to = wasi.put(&new)?;
             now(wasi.view().rename_at(fd, path, to, to_path))
         };
@@ -189,7 +195,11 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     async fn symlink_at(&mut self, fd: Fd, to: String, path: String) -> FsResult<()> {
-        let make = move |wasi: &mut Wasi, fd| now(wasi.view().symlink_at(fd, to.clone(), path.clone()));
+        let below = self.handle(&fd)?;
+        let make = move |wasi: &mut Wasi, fd| {
+            links::may_lead(wasi, &to, Place::new(&below, &path))?;
+            now(wasi.view().symlink_at(fd, to.clone(), path.clone()))
+        };
         self.make(&fd, Names::Changed, make).await
     }
 

@@ -1,13 +1,20 @@
 //! One granted directory, as all instances of a plugin share it.
+//!
+//! It is opened by its path when the plugin starts, and never again until it starts anew: another plugin that may write
+//! to a directory above it could put something else there, a link to anywhere.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
+use wasmtime_wasi::FsPerms;
+use wasmtime_wasi::filesystem::{Dir, OpenMode};
 
 use super::measure::{UNCOUNTABLE, measure};
 use super::quota::Count;
@@ -18,9 +25,16 @@ use crate::sandbox::log::{GuestLog, LogLevel};
 /// How long after one notice that a limit was reached the next may come.
 const NOTICES: Duration = Duration::from_secs(60);
 
+/// Enough to reach what is in a directory; where there is no such flag it has to be readable.
+#[cfg(target_os = "linux")]
+pub(super) const SEARCH_ONLY: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+pub(super) const SEARCH_ONLY: OFlags = OFlags::empty();
+
 /// A directory and what is counted of it.
 pub(super) struct Directory {
-    guest: String,
+    host: PathBuf,
+    pub(super) guest: String,
     pub(super) writable: bool,
     bytes: u64,
     /// How many entries may be listed at a time.
@@ -32,8 +46,8 @@ pub(super) struct Directory {
 
 #[derive(Default)]
 struct State {
-    /// The directory itself, as the latest instance got it.
-    root: Option<Arc<File>>,
+    /// The directory itself, as it was when the plugin was started last.
+    root: Option<Dir>,
     /// It is another one than what was counted.
     replaced: bool,
     /// Files below it that instances have open: one without a name takes room where no walk sees it.
@@ -54,6 +68,7 @@ impl Directory {
             Count::unused()
         };
         Arc::new(Self {
+            host: grant.host.clone(),
             guest: grant.guest.clone(),
             writable,
             bytes: limits.directory_bytes,
@@ -73,16 +88,35 @@ impl Directory {
         count
     }
 
-    /// An instance has opened the directory. What was counted of another one by the same name counts no more.
-    pub(super) fn opened_as(&self, root: &Arc<File>) -> io::Result<()> {
+    /// Opens it for all instances from now on; an error names it. What was counted of another one by the same name counts
+    /// no more. Blocks.
+    pub(super) fn open(&self) -> Result<(), String> {
+        self.opened_anew()
+            .map_err(|error| format!("the granted directory {} can't be opened: {error}", self.host.display()))
+    }
+
+    fn opened_anew(&self) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | SEARCH_ONLY;
+        let root = File::from(rustix::fs::open(&self.host, flags, Mode::empty())?);
+        let (perms, modes) = if self.writable {
+            (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE)
+        } else {
+            (FsPerms::ReadOnly, OpenMode::READ)
+        };
         let mut state = self.state();
         if let Some(before) = &state.root
-            && identity(before)? != identity(root)?
+            && identity(&before.dir)? != identity(&root)?
         {
             state.replaced = self.writable;
         }
-        state.root = Some(root.clone());
+        // It is used in jobs only, where blocking is allowed.
+        state.root = Some(Dir::new(root, perms, modes, true));
         Ok(())
+    }
+
+    /// The directory itself; `None` before the plugin was started.
+    pub(super) fn root(&self) -> Option<Dir> {
+        self.state().root.clone()
     }
 
     /// An instance has opened a file below it.
@@ -107,7 +141,7 @@ impl Directory {
             (state.root.clone(), open)
         };
         let root = root.ok_or(io::ErrorKind::NotFound)?;
-        let bytes = measure(&root, &open, limit)?;
+        let bytes = measure(&root.dir, &open, limit)?;
         self.state().uncountable = bytes == UNCOUNTABLE;
         Ok(bytes)
     }
@@ -159,7 +193,8 @@ fn is_told(told: &mut Option<Instant>) -> bool {
     is_told
 }
 
-fn identity(file: &File) -> io::Result<(u64, u64)> {
+/// What names the same directory for as long as it is open.
+pub(super) fn identity(file: &File) -> io::Result<(u64, u64)> {
     let metadata = file.metadata()?;
     Ok((metadata.dev(), metadata.ino()))
 }

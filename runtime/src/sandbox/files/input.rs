@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor as _;
 use wasmtime_wasi::p2::{FsResult, InputStream, Pollable, StreamError, StreamResult};
 
+use super::jobs::Running;
 use super::output::stream_error;
 use super::wasi::{Handle, Wasi, now};
 use super::{Files, Names};
@@ -27,7 +27,7 @@ pub(super) struct Input {
 
 enum State {
     Idle,
-    Reading(BoxFuture<'static, FsResult<Bytes>>),
+    Reading(Running<Bytes>),
     /// Read and not yet taken.
     Ready(Bytes),
     Failed(StreamError),
@@ -47,16 +47,13 @@ impl Input {
     /// Begins to read, at most 64 KiB at a time.
     fn begin(&mut self, size: usize) {
         let (files, handle, position) = (self.files.clone(), self.handle.clone(), self.position);
-        let reading = async move {
-            let job = move || {
-                let mut wasi = Wasi::default();
-                let fd = wasi.put(&handle)?;
-                let (bytes, _) = now(wasi.view().read(fd, size as u64, position))?;
-                Ok(Bytes::from(bytes))
-            };
-            files.run(Names::Unused, job).await
+        let job = move || {
+            let mut wasi = Wasi::default();
+            let fd = wasi.put(&handle)?;
+            let (bytes, _) = now(wasi.view().read(fd, size as u64, position))?;
+            Ok(Bytes::from(bytes))
         };
-        self.state = State::Reading(reading.boxed());
+        self.state = State::Reading(files.run(Names::Unused, job));
     }
 
     fn end(&mut self, read: FsResult<Bytes>) {

@@ -1,8 +1,11 @@
 //! Operations that wait for a disk, on threads where that is allowed, and few of them at a time.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, unconstrained};
 use wasmtime_wasi::p2::{FsError, FsResult};
 
 /// How many operations of one plugin may wait for a disk at a time, however many instances it has. Tokio has 512 threads
@@ -32,12 +35,43 @@ impl Jobs {
             drop(permit);
             done
         });
-        match work.await {
-            Ok(done) => Ok(done),
-            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-            Err(ended) => Err(FsError::trap(ended)),
-        }
+        work.await.map_err(of_ended)
     }
+}
+
+/// An operation that goes on by itself, whether or not anybody polls this: one that waits for a lock or a place may be handed
+/// it at any time, and must not sit on it until a guest cares to ask. When this is dropped an operation that has not begun
+/// its job never does; one that has runs to its end.
+pub(super) struct Running<T>(JoinHandle<FsResult<T>>);
+
+impl<T: Send + 'static> Running<T> {
+    pub(super) fn spawn(operation: impl Future<Output = FsResult<T>> + Send + 'static) -> Self {
+        Self(tokio::spawn(operation))
+    }
+}
+
+impl<T> Future for Running<T> {
+    type Output = FsResult<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Unconstrained: a guest that asks again and again within one turn must be told, too.
+        let done = ready!(pin!(unconstrained(&mut self.0)).poll(context));
+        Poll::Ready(done.unwrap_or_else(|ended| Err(of_ended(ended))))
+    }
+}
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What it means that a task has ended without an answer.
+fn of_ended(ended: tokio::task::JoinError) -> FsError {
+    if ended.is_panic() {
+        std::panic::resume_unwind(ended.into_panic());
+    }
+    FsError::trap(ended)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::directory::Directory;
 use super::measure::listed;
 use super::view::{FilesView, as_ours};
 use super::wasi::Handle;
+use crate::sandbox::descriptors::Held;
 
 /// How many entries one job reads: at most 256 bytes each.
 const AT_A_TIME: usize = 64;
@@ -28,11 +29,12 @@ pub(super) struct Listing {
     read: VecDeque<FsResult<DirectoryEntry>>,
     given: usize,
     directory: Arc<Directory>,
+    _held: Held,
 }
 
 impl Listing {
     /// Begins one. Blocks.
-    pub(super) fn open(handle: &Handle) -> FsResult<Self> {
+    pub(super) fn open(handle: &Handle, held: Held) -> FsResult<Self> {
         let Descriptor::Dir(dir) = &handle.descriptor else {
             return Err(ErrorCode::NotDirectory.into());
         };
@@ -41,6 +43,7 @@ impl Listing {
             read: VecDeque::new(),
             given: 0,
             directory: handle.directory.clone(),
+            _held: held,
         })
     }
 

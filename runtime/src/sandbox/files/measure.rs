@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, stat
 use super::quota::cost;
 
 /// How deep a tree may be; each level is an open directory while it is walked.
-const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 128;
 /// How many entries a tree may have.
 const MAX_ENTRIES: usize = 1_000_000;
 /// What a tree counts that is too large to walk: no limit is above it, so nothing more may be written there.

@@ -6,12 +6,17 @@
 //!
 //! Every operation is one job on a blocking thread: in it wasmtime is called on a table of its own and answers at once. A
 //! job always runs to its end with the locks that it needs, even when the call that asked for it is over: a guest that is
-//! stopped in the middle of an operation leaves no count wrong and no lock open.
+//! stopped in the middle of an operation leaves no count wrong and no lock open. Nor does one that begins a write and never
+//! asks what became of it: what waits for locks is a task of its own ([`jobs::Running`]).
+//!
+//! A granted directory is opened when the plugin starts, and all its instances use that one descriptor: whatever is put in
+//! its place afterwards is not what was granted ([`directory`]). Links that would lead out of it are not made ([`links`]).
 
 mod descriptor;
 mod directory;
 mod input;
 mod jobs;
+mod links;
 mod listing;
 mod measure;
 mod output;
@@ -27,10 +32,11 @@ use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::limits::Limits;
-use crate::plugin::grants::FsGrant;
+use crate::plugin::grants::Grants;
+use crate::sandbox::descriptors::{Descriptors, Held, Share};
 use crate::sandbox::log::GuestLog;
 use directory::Directory;
-use jobs::Jobs;
+use jobs::{Jobs, Running};
 use quota::Count;
 pub(super) use view::{FilesView, GuestFiles};
 
@@ -38,6 +44,7 @@ pub(super) use view::{FilesView, GuestFiles};
 pub(crate) struct Files {
     /// As the grants name them.
     directories: Vec<Arc<Directory>>,
+    descriptors: Arc<Share>,
     jobs: Jobs,
     /// Held to change what names mean, and shared to rely on it.
     names: Arc<RwLock<()>>,
@@ -63,33 +70,69 @@ enum NamesGuard {
 }
 
 impl Files {
-    pub(crate) fn new(grants: &[FsGrant], limits: &Limits, log: &Arc<GuestLog>) -> Arc<Self> {
-        let directories = grants.iter().map(|grant| Directory::new(grant, limits, log.clone()));
+    pub(crate) fn new(grants: &Grants, limits: &Limits, log: &Arc<GuestLog>) -> Arc<Self> {
+        Self::with(Descriptors::of_process(), grants, limits, log)
+    }
+
+    /// The same with no more descriptors than these.
+    pub(super) fn with(
+        descriptors: Arc<Descriptors>,
+        grants: &Grants,
+        limits: &Limits,
+        log: &Arc<GuestLog>,
+    ) -> Arc<Self> {
+        let needs_descriptors = !grants.fs.is_empty() || !grants.http.is_empty();
+        let directories = grants.fs.iter();
+        let directories = directories.map(|grant| Directory::new(grant, limits, log.clone()));
         Arc::new(Self {
             directories: directories.collect(),
+            descriptors: Share::new(descriptors, needs_descriptors, log.clone()),
             jobs: Jobs::default(),
             names: Arc::default(),
         })
     }
 
+    /// Opens the granted directories, for all instances from now on; an error names the one that can't be. Blocks.
+    pub(super) fn open(&self) -> Result<(), String> {
+        self.directories.iter().try_for_each(|directory| directory.open())
+    }
+
+    /// The right to one more descriptor of the process.
+    pub(super) fn descriptor(&self) -> Option<Held> {
+        self.descriptors.take()
+    }
+
     /// Runs an operation that lets nothing grow.
-    async fn run<T: Send + 'static>(
-        &self,
+    fn run<T: Send + 'static>(
+        self: &Arc<Self>,
         names: Names,
         operation: impl FnOnce() -> FsResult<T> + Send + 'static,
-    ) -> FsResult<T> {
-        let names = self.hold(names).await;
-        let job = move || {
-            let done = operation();
-            drop(names);
-            done
-        };
-        self.jobs.run(job).await?
+    ) -> Running<T> {
+        let files = self.clone();
+        Running::spawn(async move {
+            let names = files.hold(names).await;
+            let job = move || {
+                let done = operation();
+                drop(names);
+                done
+            };
+            files.jobs.run(job).await?
+        })
     }
 
     /// Runs an operation that may let a directory grow. It takes what it needs from the count before it acts, and says
     /// `None` when there is no room: then the directory is measured, if it is time, and the operation tried again.
-    async fn grow<T: Send + 'static>(
+    fn grow<T: Send + 'static>(
+        self: &Arc<Self>,
+        directory: &Arc<Directory>,
+        names: Names,
+        operation: impl FnMut(&mut Count) -> FsResult<Option<T>> + Send + 'static,
+    ) -> Running<T> {
+        let (files, directory) = (self.clone(), directory.clone());
+        Running::spawn(async move { files.grown(&directory, names, operation).await })
+    }
+
+    async fn grown<T: Send + 'static>(
         &self,
         directory: &Arc<Directory>,
         names: Names,
@@ -145,3 +188,7 @@ impl Files {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;

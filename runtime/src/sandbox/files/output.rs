@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, HostDescriptor as _};
 use wasmtime_wasi::p2::{FsError, FsResult, OutputStream, Pollable, StreamError, StreamResult};
 
+use super::jobs::Running;
 use super::quota::{Count, grow_file};
 use super::wasi::{Handle, Wasi, now};
 use super::{Files, Names};
 
-/// How much one write may carry.
+/// How much one write may carry, and so the most that the host keeps of what is written to a stream.
 const AT_A_TIME: usize = 64 * 1024;
 
 /// Where the next bytes go.
@@ -35,7 +35,7 @@ pub(super) struct Output {
 
 enum State {
     Idle,
-    Writing(BoxFuture<'static, FsResult<()>>),
+    Writing(Running<()>),
     Failed(StreamError),
     Closed,
 }
@@ -55,21 +55,17 @@ impl Output {
         if let Position::At(at) = &mut self.position {
             *at = at.saturating_add(bytes.len() as u64);
         }
-        let writing = async move {
-            let directory = handle.directory.clone();
-            let operation = move |count: &mut Count| {
-                let file = handle.file().ok_or(ErrorCode::BadDescriptor)?;
-                let length = bytes.len() as u64;
-                let end = |size: u64| match position {
-                    Position::At(at) => size.max(at.saturating_add(length)),
-                    Position::End => size.saturating_add(length),
-                };
-                grow_file(count, file, end, || write(&handle, &bytes, position))
+        let directory = handle.directory.clone();
+        let operation = move |count: &mut Count| {
+            let file = handle.file().ok_or(ErrorCode::BadDescriptor)?;
+            let length = bytes.len() as u64;
+            let end = |size: u64| match position {
+                Position::At(at) => size.max(at.saturating_add(length)),
+                Position::End => size.saturating_add(length),
             };
-            files.grow(&directory, Names::Unused, operation).await
+            grow_file(count, file, end, || write(&handle, &bytes, position))
         };
-        self.state = State::Writing(writing.boxed());
-        self.get_on();
+        self.state = State::Writing(files.grow(&directory, Names::Unused, operation));
     }
 
     /// Sees whether what is being written is: a guest that asks again and again without waiting gets on, too.
@@ -138,6 +134,9 @@ pub(super) fn stream_error(error: FsError) -> StreamError {
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.failure()?;
+        if bytes.len() > AT_A_TIME {
+            return Err(StreamError::trap("a write of more than `check-write` allows"));
+        }
         if !matches!(self.state, State::Idle) {
             return Err(StreamError::trap("a write before the last one is done"));
         }

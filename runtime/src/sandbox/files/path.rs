@@ -6,6 +6,8 @@
 //! the same directory, that swaps a file for a FIFO which is there already (no guest can make one) in just that moment. It
 //! then costs the plugin one of its few places among the [jobs](super::jobs), and the host one thread.
 
+use std::sync::Arc;
+
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtx};
 use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -14,6 +16,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 
 use super::quota::{Count, cost};
 use super::wasi::{Handle, Wasi, now};
+use crate::sandbox::descriptors::Held;
 
 /// What a guest asks to open, below a directory.
 #[derive(Clone)]
@@ -24,6 +27,7 @@ pub(super) struct Opening {
     pub(super) open_flags: OpenFlags,
     pub(super) flags: DescriptorFlags,
     pub(super) ctx: WasiFilesystemCtx,
+    pub(super) held: Arc<Held>,
 }
 
 impl Opening {
@@ -59,7 +63,12 @@ impl Opening {
             self.below.directory.opened(&file.file);
         }
         let directory = self.below.directory.clone();
-        Ok(Handle { descriptor, directory })
+        let held = Some(self.held.clone());
+        Ok(Handle {
+            descriptor,
+            directory,
+            _held: held,
+        })
     }
 }
 

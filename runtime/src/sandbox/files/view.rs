@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::{HasData, Resource, ResourceTableError};
+use wasmtime::format_err;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
@@ -65,15 +66,18 @@ pub(super) fn as_ours<Theirs: 'static, Ours: 'static>(resource: &Resource<Theirs
 
 impl preopens::Host for FilesView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let theirs = preopens::Host::get_directories(&mut self.wasi)?;
-        let mut ours = Vec::with_capacity(theirs.len());
-        // They come in the order of the grants.
-        for ((descriptor, name), directory) in theirs.into_iter().zip(self.files.directories.clone()) {
-            let descriptor = self.wasi.table.delete(descriptor)?;
-            if let Descriptor::Dir(dir) = &descriptor {
-                directory.opened_as(&dir.dir)?;
-            }
-            let handle = Handle { descriptor, directory };
+        let directories = self.files.directories.clone();
+        let mut ours = Vec::with_capacity(directories.len());
+        for directory in directories {
+            let root = directory
+                .root()
+                .ok_or_else(|| format_err!("a granted directory is not open"))?;
+            let name = directory.guest.clone();
+            let handle = Handle {
+                descriptor: Descriptor::Dir(root),
+                directory,
+                _held: None,
+            };
             ours.push((self.push(handle)?, name));
         }
         Ok(ours)

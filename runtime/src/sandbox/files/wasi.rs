@@ -9,12 +9,16 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtx, WasiFilesystemCtx
 use wasmtime_wasi::p2::{FsError, FsResult};
 
 use super::directory::Directory;
+use crate::sandbox::descriptors::Held;
 
-/// What a guest's descriptor is to us: wasmtime's, and the granted directory that it lies in.
+/// What a guest's descriptor is to us: wasmtime's, and the granted directory that it lies in. Streams and operations have
+/// clones of it, and the last one closes it.
 #[derive(Clone)]
 pub(super) struct Handle {
     pub(super) descriptor: Descriptor,
     pub(super) directory: Arc<Directory>,
+    /// The right to have it open; the granted directory itself needs none.
+    pub(super) _held: Option<Arc<Held>>,
 }
 
 impl Handle {

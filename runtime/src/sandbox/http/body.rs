@@ -28,6 +28,7 @@ impl Excess {
 /// What bodies may be.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
+    /// Of head and body together.
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
     /// The longest that nothing may come of a response; the guest's own limit.

@@ -11,6 +11,8 @@
 //! 4. The request is sent by HTTP/1.1 with our own `Host` ([`send`]), and the response handed over: redirects are the guest's
 //!    to follow, as requests of their own.
 //!
+//! What a guest says of a request before it sends it is bounded as it says it ([`head`]), and counted with the body.
+//!
 //! Bodies are streamed with backpressure and counted ([`body`]). Each connection serves one request and is closed with it,
 //! with the guest's last handle of it, or with the call ([`request`]): there is no pool, so that nothing of one request can
 //! reach another.
@@ -20,6 +22,7 @@
 mod body;
 mod code;
 mod connect;
+mod head;
 mod request;
 mod resolve;
 mod send;
@@ -84,7 +87,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
         let stream = error.downcast_ref().and_then(code::of_stream);
         Ok((stream.or_else(|| error.downcast_ref::<ErrorCode>().cloned()),))
     };
-    linker.instance(TYPES)?.func_wrap("http-error-code", error_code)?;
+    let mut types = linker.instance(TYPES)?;
+    types.func_wrap("http-error-code", error_code)?;
+    head::bound(&mut types)?;
     linker.allow_shadowing(false);
     Ok(())
 }

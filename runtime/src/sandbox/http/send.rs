@@ -52,7 +52,7 @@ impl Admitted {
         let excess = Excess::default();
         let request = prepared(request, &self.origin.authority())?.map(|body| RequestBody {
             body,
-            left: limits.request_bytes,
+            left: self.body_bytes,
             excess: excess.clone(),
         });
         let first_byte = options.first_byte_timeout.unwrap_or(LONGEST).min(LONGEST);

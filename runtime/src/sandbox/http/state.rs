@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{
 use crate::plugin::grants::Ask;
 use crate::plugin::origin::HttpOrigin;
 use crate::sandbox::blueprint::Blueprint;
+use crate::sandbox::http::head;
 use crate::sandbox::http::request::{Admitted, Requests};
 use crate::sandbox::log::LogLevel;
 use crate::sandbox::state::Phase;
@@ -121,16 +122,24 @@ impl Hooks {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let limits = &self.blueprint.limits;
+        let most = limits.http_request_bytes;
+        let Some(body_bytes) = most.checked_sub(head::bytes(request)) else {
+            let most = u32::try_from(most).ok();
+            return Err(Error::HttpRequestHeaderSectionSize(most));
+        };
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if length.is_some_and(|length| length > limits.http_request_bytes) {
-            return Err(Error::HttpRequestBodySize(Some(limits.http_request_bytes)));
+        if length.is_some_and(|length| length > body_bytes) {
+            return Err(Error::HttpRequestBodySize(Some(most)));
         }
         let requests = self.requests.get_or_insert_with(|| Requests::new(limits.http_requests));
         Ok(Admitted {
-            open: requests.open().ok_or(Error::ConnectionLimitReached)?,
+            open: requests
+                .open(&self.blueprint.files)
+                .ok_or(Error::ConnectionLimitReached)?,
             blueprint: self.blueprint.clone(),
             origin,
+            body_bytes,
         })
     }
 

@@ -5,7 +5,7 @@ use palisade::{Class, Limits, Outcome};
 use serde_json::{Value, json};
 
 use super::server::Server;
-use super::words::{Fetching, get, limited, order};
+use super::words::{Fetching, fetcher_of, get, limited, order};
 use crate::sandbox::beside::SHORT;
 use crate::sandbox::measured::{Case, FLAT, Gauge, lean, measured};
 
@@ -82,4 +82,24 @@ fn h43_a_huge_request_that_nobody_takes_leaves_the_host_flat() {
         [fetching(huge, "/slow", body, is(Class::Timeout))],
     );
     assert!(huge <= BODY + FLAT, "{} KiB", huge / 1024);
+}
+
+/// S1, H43: requests that are made, kept and never sent are small, however long a method and an authority the guest has.
+#[test]
+fn h43_requests_that_are_never_sent_leave_the_host_flat() {
+    let unsent = async {
+        let fetching = Fetching::with(lean(), fetcher_of("127.0.0.1:1")).await;
+        let unsent = |times| json!({ "times": times, "method": 4 * MIB, "authority": 4 * MIB, "scheme": 1, "path": 1 });
+        fetching.answers("fetch.unsent", unsent(1)).await;
+        let gauge = Gauge::begin();
+        let answers = fetching.answers("fetch.unsent", unsent(32)).await;
+        let refused = json!({ "method": false, "authority": false, "scheme": true, "path": true });
+        assert!(answers.iter().all(|answer| *answer == refused), "{answers:?}");
+        gauge.added()
+    };
+    let [unsent] = measured(
+        "sandbox::http::memory::h43_requests_that_are_never_sent_leave_the_host_flat",
+        [unsent.boxed_local()],
+    );
+    assert!(unsent <= FLAT, "{} KiB", unsent / 1024);
 }

@@ -4,6 +4,7 @@ mod bounds;
 mod denied;
 mod filters;
 mod granted;
+mod head;
 mod memory;
 mod server;
 mod stalled;

@@ -4,7 +4,7 @@ use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{
     Descriptor, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags, PathFlags, filesystem_error_code,
 };
-use wasip2::io::streams::{OutputStream, StreamError};
+use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
 use crate::{Hostile, report};
 
@@ -48,20 +48,37 @@ enum Op {
     Swap { path: String, with: String, times: u64 },
     /// Opens it so often, to write.
     Reopen { path: String, times: u64 },
+    /// Opens it so often, and keeps that for the instance's life.
+    Keep { path: String, count: u64 },
+    /// Begins a write of 64 KiB by each of so many streams and a read by each of as many, waits for none of them, and makes
+    /// one file more. Keeps the streams for the instance's life, or sees all writes through.
+    Unwaited { path: String, streams: u64, keep: bool },
+    /// Writes as much at once by a stream, or as many zeroes, whatever the stream says that it takes.
+    AtOnce { path: String, bytes: usize, zeroes: bool },
 }
 
 /// How far it came.
-struct Run {
+struct Run<'a> {
     directories: Vec<Descriptor>,
+    kept: &'a mut Kept,
     done: u64,
+}
+
+/// What is kept open for the instance's life: streams before the files that they are of.
+#[derive(Default)]
+pub(super) struct Kept {
+    written: Vec<OutputStream>,
+    read: Vec<InputStream>,
+    files: Vec<Descriptor>,
 }
 
 /// Does what the data says by the functions of WASI themselves; reports how much was `done`, bytes or times, and the
 /// `error` that ended it, if one did.
-pub(in crate::sins) fn disk(_: &mut Hostile, event: &Event, cx: &Context) -> Result<(), Failure> {
+pub(in crate::sins) fn disk(hostile: &mut Hostile, event: &Event, cx: &Context) -> Result<(), Failure> {
     let directories = get_directories().into_iter().map(|(directory, _)| directory);
     let mut run = Run {
         directories: directories.collect(),
+        kept: &mut hostile.hoard.files,
         done: 0,
     };
     let ended = run.run(event.json()?);
@@ -71,7 +88,7 @@ pub(in crate::sins) fn disk(_: &mut Hostile, event: &Event, cx: &Context) -> Res
 
 static CHUNK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
-impl Run {
+impl Run<'_> {
     fn run(&mut self, op: Op) -> Result<(), ErrorCode> {
         match op {
             Op::Direct { path, bytes } => {
@@ -127,6 +144,17 @@ impl Run {
                 let _ = run.open(&path, OpenFlags::empty(), true, true);
                 Ok(())
             }),
+            Op::Keep { path, count } => self.keep(&path, count),
+            Op::Unwaited { path, streams, keep } => self.unwaited(&path, streams, keep),
+            Op::AtOnce { path, bytes, zeroes } => {
+                let stream = self.create(&path)?.write_via_stream(0)?;
+                let written = if zeroes {
+                    stream.write_zeroes(bytes as u64)
+                } else {
+                    stream.write(&vec![0; bytes])
+                };
+                written.and_then(|()| stream.blocking_flush()).map_err(code)
+            }
         }
     }
 
@@ -185,6 +213,40 @@ impl Run {
             open.push(file);
         }
         Ok(())
+    }
+
+    fn keep(&mut self, path: &str, count: u64) -> Result<(), ErrorCode> {
+        for _ in 0..count {
+            let file = self.create(path)?;
+            self.kept.files.push(file);
+            self.done += 1;
+        }
+        Ok(())
+    }
+
+    fn unwaited(&mut self, path: &str, streams: u64, keep: bool) -> Result<(), ErrorCode> {
+        let file = self.open(path, OpenFlags::CREATE, true, true)?;
+        let (mut written, mut read) = (Vec::new(), Vec::new());
+        for _ in 0..streams {
+            let stream = file.write_via_stream(0)?;
+            stream.write(&CHUNK).map_err(code)?;
+            written.push(stream);
+            let stream = file.read_via_stream(0)?;
+            // What comes of it, and whether anything does, is no matter.
+            let _ = stream.read(CHUNK.len() as u64);
+            read.push(stream);
+        }
+        self.create(&format!("{path}-beside"))?;
+        self.done = streams;
+        if keep {
+            self.kept.written.extend(written);
+            self.kept.read.extend(read);
+            self.kept.files.push(file);
+            return Ok(());
+        }
+        written
+            .iter()
+            .try_for_each(|stream| stream.blocking_flush().map_err(code))
     }
 
     fn entries(&mut self, path: &str) -> Result<(), ErrorCode> {

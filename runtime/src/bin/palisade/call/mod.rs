@@ -6,7 +6,6 @@ mod one;
 mod report;
 mod spec;
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -17,7 +16,7 @@ pub(crate) use arguments::CallArguments;
 
 use self::one::Called;
 use crate::exit::Exit;
-use crate::{show, start};
+use crate::{plain_file, show, start, text};
 
 /// No event is larger than this, whatever the limits.
 const MAX_EVENT: u64 = 64 * 1024 * 1024;
@@ -25,9 +24,9 @@ const MAX_EVENT: u64 = 64 * 1024 * 1024;
 pub(crate) fn run(arguments: &CallArguments) -> Result<Exit> {
     let called = call(arguments);
     let shown = match &called {
-        Ok(called) if arguments.json => report::in_json(called)?,
+        Ok(called) if arguments.json => text::json(&report::in_json(called)?),
         Ok(called) => report::in_words(called),
-        Err(error) if arguments.json => report::error_in_json(error),
+        Err(error) if arguments.json => text::json(&report::error_in_json(error)),
         Err(_) => String::new(),
     };
     show::print(&shown)?;
@@ -58,7 +57,7 @@ fn read_event(path: &Path) -> Result<Vec<u8>> {
         let from: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
-            Box::new(File::open(path)?)
+            Box::new(plain_file::open(path)?)
         };
         let mut json = Vec::new();
         from.take(MAX_EVENT + 1).read_to_end(&mut json)?;

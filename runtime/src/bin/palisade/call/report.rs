@@ -27,7 +27,7 @@ pub(super) fn in_words(called: &Called) -> String {
     let published: String = called
         .published
         .iter()
-        .map(|event| format!("{}\n", event.to_json()))
+        .map(|event| format!("{}\n", text::json(&event.to_json())))
         .collect();
     let count = match called.published.len() {
         0 => "published nothing".to_owned(),
