@@ -57,8 +57,6 @@ mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
-#[cfg(feature = "durable")]
-mod store;
 mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
