@@ -5,15 +5,13 @@ use std::str::FromStr;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::document::Document;
-use super::error::ConfigProblem;
 use super::value::{Parsed, Value};
 use crate::delivery::EventOrder;
 
 /// The extension of CloudEvents that is made for this.
 const PARTITION_KEY: &str = "partitionkey";
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum OrderingName {
     None,
@@ -24,6 +22,13 @@ pub(super) enum OrderingName {
 /// The name of a metadata key.
 #[derive(Clone, Debug)]
 pub(super) struct MetadataKey(Box<str>);
+
+/// What a place of the file says, together with what it inherits: the order, and the key for those that order by one.
+#[derive(Clone)]
+pub(super) struct Ordering {
+    name: OrderingName,
+    key: Box<str>,
+}
 
 impl FromStr for MetadataKey {
     type Err = String;
@@ -39,30 +44,33 @@ impl FromStr for MetadataKey {
     }
 }
 
-/// What both keys of a table say together, over what was said before.
-pub(super) fn ordering(
-    (name, key): (Option<OrderingName>, Option<&Spanned<Parsed<MetadataKey>>>),
-    before: &EventOrder,
-    owner: &str,
-    document: &Document,
-    problems: &mut Vec<ConfigProblem>,
-) -> EventOrder {
-    let own = key.map(|key| key.get_ref().get().0);
-    let known = match before {
-        EventOrder::Key(key) => Some(key.clone()),
-        _ => None,
-    };
-    let by_key = || EventOrder::Key(own.clone().or(known).unwrap_or_else(|| PARTITION_KEY.into()));
-    let ordering = match name {
-        Some(OrderingName::None) => EventOrder::None,
-        Some(OrderingName::Strict) => EventOrder::Strict,
-        Some(OrderingName::Key) => by_key(),
-        None if matches!(before, EventOrder::Key(_)) => by_key(),
-        None => before.clone(),
-    };
-    if let Some(key) = key.filter(|_| !matches!(ordering, EventOrder::Key(_))) {
-        let message = "it is for ordering = \"key\", which is not what is set here".to_owned();
-        problems.push(document.problem(&key.span(), format!("{owner}.ordering-key"), message));
+impl Default for Ordering {
+    fn default() -> Self {
+        Self {
+            name: OrderingName::None,
+            key: PARTITION_KEY.into(),
+        }
     }
-    ordering
+}
+
+impl Ordering {
+    /// This one, where a table does not say otherwise.
+    pub(super) fn under(&self, name: Option<OrderingName>, key: Option<&Spanned<Parsed<MetadataKey>>>) -> Self {
+        Self {
+            name: name.unwrap_or(self.name),
+            key: key.map_or_else(|| self.key.clone(), |key| key.get_ref().get().0),
+        }
+    }
+
+    pub(super) fn is_by_key(&self) -> bool {
+        self.name == OrderingName::Key
+    }
+
+    pub(super) fn order(&self) -> EventOrder {
+        match self.name {
+            OrderingName::None => EventOrder::None,
+            OrderingName::Key => EventOrder::Key(self.key.clone()),
+            OrderingName::Strict => EventOrder::Strict,
+        }
+    }
 }

@@ -13,12 +13,12 @@ use super::document::Document;
 use super::error::ConfigProblem;
 use super::grants::{FilterGrantsTable, Found, GrantsTable};
 use super::limits::LimitsTable;
-use super::ordering::{MetadataKey, OrderingName, ordering};
+use super::ordering::{MetadataKey, Ordering, OrderingName};
 use super::quarantine::Quarantine;
 use super::settings::{self, SettingsTable};
 use super::value::{Count, Digest, HostPath, Name, Parsed, Time, Value};
 use crate::bus::{FilterOptions, OnFault};
-use crate::delivery::{BreakerPolicy, EventOrder, QueuePolicy, RetryPolicy};
+use crate::delivery::{BreakerPolicy, QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::plugin::{HandlerSpec, PluginSpec};
 use crate::quarantine::QuarantinePolicy;
@@ -101,7 +101,7 @@ pub(super) struct Reader<'a> {
     pub(super) queue: QueuePolicy,
     pub(super) retry: RetryPolicy,
     pub(super) breaker: Option<BreakerPolicy>,
-    pub(super) ordering: EventOrder,
+    pub(super) ordering: Ordering,
     pub(super) quarantine: Option<QuarantinePolicy>,
     pub(super) problems: Vec<ConfigProblem>,
     pub(super) directories: Vec<(PathBuf, ConfigProblem)>,
@@ -129,10 +129,15 @@ impl Reader<'_> {
             .map_or(self.queue, |queue| queue.over(self.queue));
         spec.retry = self.retry("plugin.delivery.retry", table.delivery.retry.as_ref(), self.retry);
         spec.breaker = over(table.delivery.breaker.as_ref(), self.breaker);
-        let order = (table.delivery.ordering, table.delivery.ordering_key.as_ref());
-        spec.ordering = self.ordering("plugin.delivery", order, &self.ordering.clone());
+        let key = table.delivery.ordering_key.as_ref();
+        let ordering = self.ordering.under(table.delivery.ordering, key);
+        spec.ordering = ordering.order();
+        let by_key = |handler: &HandlerTable| ordering.under(handler.ordering, None).is_by_key();
+        if !ordering.is_by_key() && !table.handler.values().any(by_key) {
+            self.no_key_needed("plugin.delivery", key);
+        }
         for (name, handler) in table.handler {
-            let handler = self.handler(&name, &handler, &spec);
+            let handler = self.handler(&name, &handler, &spec, &ordering);
             spec.handlers.insert(name, handler);
         }
         spec
@@ -225,17 +230,21 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn ordering(
-        &mut self,
-        owner: &str,
-        order: (Option<OrderingName>, Option<&Spanned<Parsed<MetadataKey>>>),
-        before: &EventOrder,
-    ) -> EventOrder {
-        ordering(order, before, owner, self.document, &mut self.problems)
+    /// A key that nobody orders by would do nothing.
+    fn no_key_needed(&mut self, owner: &str, key: Option<&Spanned<Parsed<MetadataKey>>>) {
+        if let Some(key) = key {
+            let message = "it is for ordering = \"key\", which is not set here".to_owned();
+            let key = self.document.problem(&key.span(), format!("{owner}.ordering-key"), message);
+            self.problems.push(key);
+        }
     }
 
-    fn handler(&mut self, name: &str, table: &HandlerTable, plugin: &PluginSpec) -> HandlerSpec {
+    fn handler(&mut self, name: &str, table: &HandlerTable, plugin: &PluginSpec, before: &Ordering) -> HandlerSpec {
         let key = format!("plugin.handler.{name}");
+        let ordering = before.under(table.ordering, table.ordering_key.as_ref());
+        if !ordering.is_by_key() {
+            self.no_key_needed(&key, table.ordering_key.as_ref());
+        }
         HandlerSpec {
             timeout: self.timeout(&key, table.timeout.as_ref(), &plugin.limits),
             queue: table.queue.as_ref().map(|queue| queue.over(plugin.queue)),
@@ -244,7 +253,7 @@ impl Reader<'_> {
                 .as_ref()
                 .map(|_| self.retry(&format!("{key}.retry"), table.retry.as_ref(), plugin.retry)),
             breaker: table.breaker.as_ref().map(|own| own.over(plugin.breaker)),
-            ordering: Some(self.ordering(&key, (table.ordering, table.ordering_key.as_ref()), &plugin.ordering)),
+            ordering: Some(ordering.order()),
         }
     }
 

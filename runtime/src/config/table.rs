@@ -12,11 +12,12 @@ use super::engine::EngineTable;
 use super::error::{ConfigError, all_or};
 use super::events::EventsTable;
 use super::limits::LimitsTable;
+use super::ordering::Ordering;
 use super::plugin::{FilterTable, PluginTable, Reader, over};
 use super::quarantine::Quarantine;
 use super::value::{Size, Time, Value};
 use super::{Config, ceilings};
-use crate::delivery::{BreakerPolicy, EventOrder, QueuePolicy, RetryPolicy};
+use crate::delivery::{BreakerPolicy, QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::quarantine::QuarantinePolicy;
 
@@ -93,7 +94,7 @@ fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a Li
             .map_or(queue, |table| table.over(queue)),
         retry: RetryPolicy::default(),
         breaker: over(defaults.delivery.breaker.as_ref(), Some(BreakerPolicy::default())),
-        ordering: EventOrder::None,
+        ordering: Ordering::default().under(defaults.delivery.ordering, defaults.delivery.ordering_key.as_ref()),
         quarantine: quarantine(defaults),
         problems: defaults.limits.check("defaults.limits", ceilings, document),
         directories: Vec::new(),
@@ -104,7 +105,5 @@ fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a Li
         defaults.delivery.retry.as_ref(),
         reader.retry,
     );
-    let order = (defaults.delivery.ordering, defaults.delivery.ordering_key.as_ref());
-    reader.ordering = reader.ordering("defaults.delivery", order, &EventOrder::None);
     reader
 }

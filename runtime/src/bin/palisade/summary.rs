@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use palisade::{BusStats, Class, HandlerStats, PluginState, Runtime};
+use palisade::{BreakerState, BusStats, Class, HandlerStats, PluginState, Runtime};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::LogFormat;
@@ -22,6 +22,8 @@ pub(crate) struct Summary {
     dead_letters: Vec<(String, u64)>,
     /// Plugins that are quarantined, by name.
     quarantined: Vec<String>,
+    /// Handlers whose breaker is not closed, by name.
+    open_breakers: Vec<String>,
     abandoned: usize,
     elapsed: Duration,
 }
@@ -41,6 +43,7 @@ impl Summary {
         Self {
             tally,
             stats: runtime.stats(),
+            open_breakers: open_breakers(&handlers),
             handlers,
             dead_letters: reasons
                 .iter()
@@ -59,6 +62,7 @@ impl Summary {
             tally.bad,
             tally.refused,
             self.stats.refused,
+            self.stats.dropped,
             self.stats.filter_faults,
             self.stats.dead_letters,
             self.abandoned as u64,
@@ -104,6 +108,9 @@ impl Summary {
         if !self.quarantined.is_empty() {
             table += &row("quarantined", self.quarantined.join(", "));
         }
+        if !self.open_breakers.is_empty() {
+            table += &row("open breakers", self.open_breakers.join(", "));
+        }
         for stats in &self.handlers {
             table += &row(&stats.handler.to_string(), classes(stats));
         }
@@ -123,6 +130,7 @@ impl Summary {
             .collect();
         summary.insert("dead_letters_by_reason".to_owned(), by_reason.into());
         summary.insert("quarantined".to_owned(), self.quarantined.as_slice().into());
+        summary.insert("open_breakers".to_owned(), self.open_breakers.as_slice().into());
         let handlers = self
             .handlers
             .iter()
@@ -140,6 +148,7 @@ impl Summary {
             from_handlers,
             retries,
             refused,
+            dropped,
             dead_letters,
             ..
         } = self.stats;
@@ -167,6 +176,7 @@ impl Summary {
         ]);
         counts.extend([
             ("refused", refused),
+            ("dropped", dropped),
             ("dead_letters", dead_letters),
             ("abandoned", self.abandoned as u64),
         ]);
@@ -186,6 +196,12 @@ fn quarantined(runtime: &Runtime) -> Vec<String> {
     let plugins = runtime.plugins().into_iter();
     let quarantined = plugins.filter(|plugin| plugin.state == PluginState::Quarantined);
     quarantined.map(|plugin| plugin.name).collect()
+}
+
+fn open_breakers(handlers: &[HandlerStats]) -> Vec<String> {
+    let is_open = |stats: &&HandlerStats| stats.breaker.is_some_and(|state| state != BreakerState::Closed);
+    let open = handlers.iter().filter(is_open);
+    open.map(|stats| stats.handler.to_string()).collect()
 }
 
 fn classes(stats: &HandlerStats) -> String {

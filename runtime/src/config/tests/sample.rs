@@ -1,7 +1,7 @@
 //! The sample config shows every key, with its default.
 
 use super::*;
-use crate::QuarantinePolicy;
+use crate::{BreakerPolicy, EventOrder, QuarantinePolicy};
 
 const SAMPLE: &str = include_str!("../../../examples/palisade.toml");
 
@@ -43,6 +43,11 @@ fn the_sample_says_what_is_so_anyway() {
             (plain.isolation, plain.concurrency, Some(QuarantinePolicy::default()))
         );
         assert_eq!(sample.quarantine, plain.quarantine);
+        assert_eq!(
+            (&sample.ordering, sample.breaker),
+            (&EventOrder::None, Some(BreakerPolicy::default()))
+        );
+        assert_eq!((&plain.ordering, plain.breaker), (&sample.ordering, sample.breaker));
     }
     assert_eq!(sample.engine.options(), plain.engine.options());
     assert_eq!(sample.events.limits(), plain.events.limits());
@@ -93,6 +98,10 @@ fn the_sample_shows_every_key() {
         (
             "defaults.delivery.retry",
             "[defaults.delivery.retry]\nnone = 1".to_owned(),
+        ),
+        (
+            "defaults.delivery.breaker",
+            "[defaults.delivery.breaker]\nnone = 1".to_owned(),
         ),
         ("ceilings", "[ceilings]\nnone = 1".to_owned()),
         ("filter", "[[filter]]\nnone = 1".to_owned()),
