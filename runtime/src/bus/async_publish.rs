@@ -89,7 +89,7 @@ impl Bus {
         }
         let waits = full
             .into_iter()
-            .map(|(endpoint, entry)| self.offer_until(endpoint, entry, deadline));
+            .map(|(endpoint, entry)| self.offer_until(endpoint, *entry, deadline));
         refused.extend(fan_out::all(waits, |_| ()).await.into_iter().flatten());
         let enqueued = targets.len() - refused.len() - dropped;
         Ok(Receipt {
@@ -115,7 +115,7 @@ impl Bus {
         for endpoint in targets.as_slice() {
             // A plugin that is away has no claim to host events; it is not told what it missed.
             if let Err(NotTaken::Full(entry)) = self.offer(endpoint, &event, Origin::Host) {
-                self.bury_overloaded(endpoint, entry);
+                self.bury_overloaded(endpoint, *entry);
             }
         }
     }
@@ -132,7 +132,7 @@ impl Bus {
             for endpoint in targets.as_slice() {
                 match self.offer(endpoint, &event, Origin::Handler) {
                     Ok(()) | Err(NotTaken::Dropped) => {}
-                    Err(NotTaken::Full(entry)) => self.bury_overloaded(endpoint, entry),
+                    Err(NotTaken::Full(entry)) => self.bury_overloaded(endpoint, *entry),
                     Err(NotTaken::Away(_)) if self.closed.load(Ordering::SeqCst) => {
                         self.give_up(endpoint, &event, Origin::Handler);
                     }
@@ -186,7 +186,7 @@ impl Bus {
                 self.count_dropped(endpoint, 1);
                 Err(NotTaken::Dropped)
             }
-            Offer::Full(entry) => Err(NotTaken::Full(entry)),
+            Offer::Full(entry) => Err(NotTaken::Full(Box::new(entry))),
         }
     }
 
@@ -295,7 +295,7 @@ impl Bus {
     async fn work(self: &Arc<Self>, endpoint: &Arc<Endpoint>, mut entry: Entry) {
         let passage = match endpoint.passage() {
             Ok(passage) => passage,
-            Err(()) => return self.wait_for_breaker(endpoint, entry),
+            Err(_) => return self.wait_for_breaker(endpoint, entry),
         };
         let Some(mut caller) = entry.caller.take() else {
             let started = Instant::now();
@@ -484,7 +484,7 @@ impl Bus {
 
 /// Why a queue did not take an event at once.
 pub(super) enum NotTaken {
-    Full(Entry),
+    Full(Box<Entry>),
     /// As the policy of the queue says; it is counted.
     Dropped,
     Away(String),

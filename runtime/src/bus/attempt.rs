@@ -62,10 +62,8 @@ impl Bus {
         started: Instant,
         (deadline, of): (Instant, DeadlineOf),
     ) -> Outcome {
-        if !endpoint.is_passable()
-            && let Err(outcome) = endpoint.enter(started)
-        {
-            return outcome;
+        if !endpoint.is_passable() {
+            return endpoint.tripped(started);
         }
         let (caller, waiting) = waiting(deadline, of);
         let entry = Entry {

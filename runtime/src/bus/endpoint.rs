@@ -12,7 +12,7 @@ use crate::bus::lanes::Lane;
 use crate::bus::queue::Queue;
 use crate::clock::after;
 use crate::delivery::{
-    Breaker, BreakerPolicy, BreakerState, Change, EventOrder, Passage, QueuePolicy, RetryPolicy, Sign,
+    Breaker, BreakerPolicy, BreakerState, Change, EventOrder, Passage, QueuePolicy, RetryPolicy, Sign, Tripped,
 };
 use crate::event::Event;
 use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, panic_message};
@@ -183,18 +183,9 @@ impl Endpoint {
         Lane::of(event, &self.ordering)
     }
 
-    /// D5: the right to call the handler, or the outcome of a `publish` while its breaker is open.
-    pub(crate) fn enter(&self, started: Instant) -> Result<Option<Passage<'_>>, Outcome> {
-        match self.breaker.as_ref().map(Breaker::enter) {
-            None => Ok(None),
-            Some(Ok(passage)) => Ok(Some(passage)),
-            Some(Err(_)) => Err(self.tripped(started)),
-        }
-    }
-
-    /// The same for a queued event, which waits.
-    pub(crate) fn passage(&self) -> Result<Option<Passage<'_>>, ()> {
-        self.breaker.as_ref().map(Breaker::enter).transpose().map_err(drop)
+    /// D5: the right to call the handler; none where there is no breaker, an error while that is open.
+    pub(crate) fn passage(&self) -> Result<Option<Passage<'_>>, Tripped> {
+        self.breaker.as_ref().map(Breaker::enter).transpose()
     }
 
     /// The outcome of a `publish` while the breaker is open.

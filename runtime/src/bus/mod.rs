@@ -247,9 +247,8 @@ impl Bus {
             }
             // B6: until it is done with, nothing of its lane goes.
             let turn = Turn::new(self, endpoint, lane);
-            let passage = match endpoint.enter(started) {
-                Ok(passage) => passage,
-                Err(outcome) => return outcome,
+            let Ok(passage) = endpoint.passage() else {
+                return endpoint.tripped(started);
             };
             let (event, origin) = (event.clone(), Origin::Publisher);
             let delivery = Delivery {

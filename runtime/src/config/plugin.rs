@@ -234,7 +234,9 @@ impl Reader<'_> {
     fn no_key_needed(&mut self, owner: &str, key: Option<&Spanned<Parsed<MetadataKey>>>) {
         if let Some(key) = key {
             let message = "it is for ordering = \"key\", which is not set here".to_owned();
-            let key = self.document.problem(&key.span(), format!("{owner}.ordering-key"), message);
+            let key = self
+                .document
+                .problem(&key.span(), format!("{owner}.ordering-key"), message);
             self.problems.push(key);
         }
     }

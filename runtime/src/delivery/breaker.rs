@@ -101,10 +101,7 @@ pub(crate) struct Passage<'a> {
 
 /// It is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tripped {
-    /// When the next call may be tried; in the past where a probe is under way.
-    pub(crate) until: Instant,
-}
+pub(crate) struct Tripped;
 
 /// What an attempt changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +129,7 @@ impl Breaker {
         };
         let until = opened + self.policy.open;
         if state.probing || Instant::now() < until {
-            return Err(Tripped { until });
+            return Err(Tripped);
         }
         state.probing = true;
         Ok(self.passage(true))
@@ -267,7 +264,7 @@ mod tests {
         let until = Instant::now() + 30 * SECOND;
         assert_eq!(call(&breaker, Sign::Failure), Change::Opened(until));
         assert_eq!(breaker.shown(), BreakerState::Open);
-        assert_eq!(breaker.enter().err(), Some(Tripped { until }));
+        assert_eq!(breaker.enter().err(), Some(Tripped));
     }
 
     /// D5: half of at least twenty calls within the window open it.

@@ -4,6 +4,7 @@
 //! loaded; [`instance`] is about single calls. [`pool`] joins the last two. [`load`] makes a component of bytes: from the
 //! [`cache`], or by one of the ways to [`compile`].
 
+mod affinity;
 mod artifact;
 mod backoff;
 mod bindings;
@@ -34,7 +35,6 @@ pub(crate) mod load;
 pub(crate) mod log;
 mod names;
 mod needs;
-mod affinity;
 pub(crate) mod places;
 pub(crate) mod pool;
 mod secrets;

@@ -10,12 +10,12 @@ use crate::event::Event;
 use crate::handler::{Completion, Delivery, Fault};
 use crate::outcome::Class;
 use crate::quarantine::{FaultCount, QuarantinePolicy, Quarantined};
+use crate::sandbox::affinity::Affinity;
 use crate::sandbox::backoff::Backoff;
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Done, Failed, Instance};
-use crate::sandbox::affinity::Affinity;
 use crate::sandbox::slot::Slot;
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.

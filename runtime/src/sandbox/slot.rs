@@ -8,10 +8,10 @@ use tokio::time::timeout_at;
 use crate::event::Event;
 use crate::handler::Fault;
 use crate::outcome::Class;
+use crate::sandbox::affinity::Place;
 use crate::sandbox::backoff::{TooEarly, Try};
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Failed, Instance};
-use crate::sandbox::affinity::Place;
 use crate::sandbox::pool::Pool;
 
 /// The right to run one instance; given back when dropped, whatever happened.

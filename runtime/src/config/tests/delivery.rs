@@ -29,7 +29,10 @@ fn b6_orders_are_inherited() {
     assert_eq!(a.ordering, by("subject"));
     assert_eq!(a.handlers["own"].ordering, Some(by("tenant")));
     assert_eq!(a.handlers["strict"].ordering, Some(EventOrder::Strict));
-    assert_eq!((&b.ordering, &b.handlers["keyed"].ordering), (&EventOrder::None, &Some(by("subject"))));
+    assert_eq!(
+        (&b.ordering, &b.handlers["keyed"].ordering),
+        (&EventOrder::None, &Some(by("subject")))
+    );
     let plain = read("[[plugin]]\npath = \"p\"\ndelivery.ordering = \"key\"");
     assert_eq!(plain.plugins[0].ordering, by("partitionkey"));
 }
@@ -41,8 +44,14 @@ fn b6_h47_a_key_that_nobody_orders_by_is_a_mistake() {
     for (config, words) in [
         ("delivery.ordering-key = \"subject\"", "plugin.delivery.ordering-key"),
         ("handler.h.ordering-key = \"subject\"", "plugin.handler.h.ordering-key"),
-        ("delivery.ordering = \"fifo\"", "expected one of `none`, `key`, `strict`"),
-        ("delivery = { ordering = \"key\", ordering-key = \"a b\" }", "is no metadata key"),
+        (
+            "delivery.ordering = \"fifo\"",
+            "expected one of `none`, `key`, `strict`",
+        ),
+        (
+            "delivery = { ordering = \"key\", ordering-key = \"a b\" }",
+            "is no metadata key",
+        ),
     ] {
         let problem = wrong(&format!("[[plugin]]\npath = \"p\"\n{config}")).remove(0);
         assert!(problem.starts_with("3:") && problem.contains(words), "{problem}");
