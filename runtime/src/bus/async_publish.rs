@@ -323,24 +323,43 @@ impl Bus {
         self.done(endpoint, entry.lane.as_ref());
     }
 
-    /// D5: the handler is left in peace, so the queue rests; a `publish` that waits in it is told.
+    /// D5: the handler is left in peace, so the queue rests; a `publish` that waits in it is told, and what is older than a
+    /// retry may be (D3) waits no longer.
     fn wait_for_breaker(self: &Arc<Self>, endpoint: &Arc<Endpoint>, entry: Entry) {
         endpoint.queue.pause(entry);
         loop {
-            let callers = endpoint.queue.take_callers();
-            if callers.is_empty() {
+            let oldest = endpoint.retry.max_age;
+            let taken = endpoint
+                .queue
+                .take(|entry| entry.caller.is_some() || entry.since.elapsed() > oldest);
+            if taken.is_empty() {
                 break;
             }
-            for mut entry in callers {
-                if let Some(caller) = entry.caller.take().filter(Caller::claim) {
-                    caller.answer(endpoint.tripped(entry.since));
-                }
-                self.done(endpoint, entry.lane.as_ref());
+            for entry in taken {
+                let lane = entry.lane.clone();
+                self.not_attempted(endpoint, entry);
+                self.done(endpoint, lane.as_ref());
             }
         }
         // The probe may have ended before the queue was paused, when nobody could resume it.
         if endpoint.is_passable() {
             self.resume(endpoint);
+        }
+    }
+
+    fn not_attempted(&self, endpoint: &Endpoint, mut entry: Entry) {
+        if let Some(caller) = entry.caller.take() {
+            if caller.claim() {
+                caller.answer(endpoint.tripped(entry.since));
+            }
+        } else if entry.origin != Origin::Host {
+            let reason = DeadLetterReason::Failed(Class::BreakerOpen);
+            let error = format!(
+                "{} was left in peace for longer than retry.max-age (delivery.breaker)",
+                endpoint.name()
+            );
+            let (attempts, first) = (entry.attempts, Some(entry.first));
+            self.bury(entry.event, Some(endpoint), reason, error, attempts, first);
         }
     }
 

@@ -231,16 +231,18 @@ impl Queue {
         self.worker_for(&mut state)
     }
 
-    /// Removes the entries that a `publish` waits for, of those that may go.
-    pub(crate) fn take_callers(&self) -> VecDeque<Entry> {
+    /// Removes such entries, of those that may go.
+    pub(crate) fn take(&self, such: impl Fn(&Entry) -> bool) -> VecDeque<Entry> {
         let mut state = self.state();
         let ready = std::mem::take(&mut state.ready);
-        let (callers, others): (VecDeque<_>, _) = ready.into_iter().partition(|entry| entry.caller.is_some());
+        let (taken, others): (VecDeque<_>, _) = ready.into_iter().partition(such);
         state.ready = others;
-        let bytes: usize = callers.iter().map(|entry: &Entry| entry.event.size_bytes()).sum();
+        let bytes: usize = taken.iter().map(|entry: &Entry| entry.event.size_bytes()).sum();
         state.bytes = state.bytes.saturating_sub(bytes);
         self.told(&state);
-        callers
+        drop(state);
+        self.room.notify_waiters();
+        taken
     }
 
     /// Puts back the entry that a worker took a moment ago, first in the queue, and lets nothing go until `resume`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use palisade::{BreakerState, Class, Failure, RetryPolicy, Runtime, SubscribeOptions};
+use palisade::{BreakerState, Class, DeadLetterReason, Failure, RetryPolicy, Runtime, SubscribeOptions};
 use palisade_tests::{Seen, runtime};
 use tokio::time::Instant;
 
@@ -138,4 +138,36 @@ async fn d5_a_probe_that_is_dropped_makes_way() {
     assert!(probe.await.expect_err("aborted").is_cancelled());
     hang.store(false, Ordering::SeqCst);
     assert_eq!(class(&runtime).await, Class::Retry, "the next one is the probe");
+}
+
+/// D5, D3: what has waited for a breaker for longer than a retry may be old is a dead letter, and the rest is not held up by it.
+#[tokio::test(start_paused = true)]
+async fn d5_d3_what_waits_too_long_is_a_dead_letter() {
+    let runtime = runtime();
+    let brief = RetryPolicy {
+        max_age: 70 * SECOND,
+        attempts: 9,
+        ..RetryPolicy::default()
+    };
+    let (calls, _) = sick(&runtime, SubscribeOptions::default().retry(brief));
+    for _ in 0..5 {
+        class(&runtime).await;
+    }
+    for _ in 0..3 {
+        runtime.publish_async(plain("a")).await.expect("published");
+    }
+    let waits = runtime.clone();
+    let waits = tokio::spawn(async move { waits.quiet().await });
+    tokio::time::timeout(120 * SECOND, waits)
+        .await
+        .expect("it ends")
+        .expect("no panic");
+    let letters = runtime.dead_letters().list();
+    assert_eq!(letters.len(), 3);
+    assert!(letters.iter().all(|letter| letter.event.event_type() == "a"));
+    let waited = letters
+        .iter()
+        .filter(|letter| letter.reason == DeadLetterReason::Failed(Class::BreakerOpen));
+    assert!(waited.count() >= 2, "{letters:?}");
+    assert!(calls.count() <= 5 + 3, "probes only: {}", calls.count());
 }
