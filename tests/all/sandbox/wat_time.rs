@@ -159,11 +159,11 @@ async fn h3_h4_recursion_within_the_stack_obeyed() {
     }
 }
 
-/// H4: at every level down to the brim the host is called, with a line as long as it may be, and with an event: whatever
+/// H4: at every level down to the brim the host is called, with a line longer than it may be, and with an event: whatever
 /// the call ends as, the process lives, and so does everyone else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h4_a_deep_call_of_the_host_at_the_brim_ends_only_its_call() {
-    let log = "(call $log (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 131072))";
+    let log = "(call $log (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const 16384))";
     let publish = "(call $publish (i32.const 65536) (i32.const 256) (i32.const 65536) (i32.const 131072)
         (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 32))";
     for call in [log, publish] {
