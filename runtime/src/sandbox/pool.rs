@@ -148,7 +148,7 @@ impl Pool {
         deadline: Deadline,
     ) -> Result<(Result<(), Fault>, Vec<Event>, Option<u64>), Failed> {
         let (slot, deadline) = self.slot(deadline).await?;
-        let (_slot, instance, mut outbox) = slot.instance(self, deadline, Some(&delivery.event)).await?;
+        let (_slot, instance, mut outbox) = slot.instance(deadline, Some(&delivery.event)).await?;
         let Done {
             instance,
             value,
@@ -171,7 +171,7 @@ impl Pool {
         let verdict = async {
             let (slot, deadline) = self.slot(deadline).await?;
             // A filter has no bus to publish to, not even in `start`.
-            let (_slot, instance, _) = slot.instance(self, deadline, None).await?;
+            let (_slot, instance, _) = slot.instance(deadline, None).await?;
             let done = instance.accepts(event, deadline).await?;
             self.keep(done.instance);
             Ok(done.value)
@@ -191,7 +191,7 @@ impl Pool {
         let slot = Slot::new(self, Some(permit));
         let deadline = Deadline::of_limits(&self.blueprint.limits);
         let asked = async {
-            let (_slot, instance, outbox) = slot.instance(self, deadline, None).await?;
+            let (_slot, instance, outbox) = slot.instance(deadline, None).await?;
             match instance.health(deadline).await {
                 Ok(done) => {
                     self.keep(done.instance);
@@ -251,7 +251,7 @@ impl Pool {
     }
 
     /// A place to run, or `overloaded` when there is none by the deadline; and the deadline for a call that begins now.
-    async fn slot(&self, deadline: Deadline) -> Result<(Slot<'_>, Deadline), Fault> {
+    async fn slot(self: &Arc<Self>, deadline: Deadline) -> Result<(Slot<'_>, Deadline), Fault> {
         // Made before the wait: a permit that a wait was given but did not live to take goes back unseen, and a stop must
         // look again then too.
         let mut slot = Slot::new(self, None);

@@ -15,12 +15,12 @@ use crate::sandbox::pool::Pool;
 
 /// The right to run one instance; given back when dropped, whatever happened.
 pub(super) struct Slot<'a> {
-    pool: &'a Pool,
+    pool: &'a Arc<Pool>,
     permit: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Slot<'a> {
-    pub(super) fn new(pool: &'a Pool, permit: Option<SemaphorePermit<'a>>) -> Self {
+    pub(super) fn new(pool: &'a Arc<Pool>, permit: Option<SemaphorePermit<'a>>) -> Self {
         Self { pool, permit }
     }
 
@@ -28,17 +28,17 @@ impl<'a> Slot<'a> {
         self.permit = Some(permit);
     }
 
-    /// An instance that waits, or a fresh one with what its `start` published. `pool` is the slot's.
+    /// An instance that waits, or a fresh one with what its `start` published.
     ///
     /// `start` has the time that the plugin's limits give, whatever the deadline is: a handler that has less, or a publisher
     /// who waits less long, must not be the end of every instance before it has begun. Where the deadline passes first the
     /// caller is told `overloaded`, and the start goes on in this slot, for the next call.
     pub(super) async fn instance(
         self,
-        pool: &Arc<Pool>,
         deadline: Deadline,
         cause: Option<&Event>,
     ) -> Result<(Self, Instance, Vec<Event>), Failed> {
+        let pool = self.pool;
         let waiting = pool.idle().pop();
         if let Some(instance) = waiting {
             return Ok((self, instance, Vec::new()));
@@ -54,7 +54,7 @@ impl<'a> Slot<'a> {
         match timeout_at(deadline.at, &mut starting).await {
             Ok(started) => started.map(|(instance, outbox)| (self, instance, outbox)),
             Err(_) => {
-                let kept = self.keep(pool.clone());
+                let kept = self.keep();
                 tokio::spawn(async move {
                     let pool = &kept.pool;
                     match starting.await {
@@ -71,10 +71,11 @@ impl<'a> Slot<'a> {
     }
 
     /// The same place for longer than its caller waits.
-    fn keep(mut self, pool: Arc<Pool>) -> Kept {
+    fn keep(mut self) -> Kept {
         if let Some(permit) = self.permit.take() {
             permit.forget();
         }
+        let pool = self.pool.clone();
         Kept { pool }
     }
 }
