@@ -36,7 +36,7 @@ pub(super) use generated::wasi::keyvalue::store as keyvalue;
 pub(super) use generated::wasi::logging::logging;
 
 /// The longest error text of a guest that is kept; what is longer is cut.
-const MAX_TEXT: usize = 8 * 1024;
+pub(super) const MAX_TEXT: usize = 8 * 1024;
 
 /// Borrows an event for lowering; nothing is copied but into the guest.
 pub(super) fn lower(event: &Event) -> types::Event<'_> {
@@ -62,13 +62,13 @@ pub(super) fn lift_draft(draft: bus::Draft) -> Draft {
 }
 
 /// What the guest said of its failure; `shown` takes out what must not be shown.
-pub(super) fn lift_failure(failure: handler::Failure, shown: impl Fn(String) -> String) -> Fault {
+pub(super) fn lift_failure(failure: handler::Failure, shown: impl Fn(&str) -> String) -> Fault {
     match failure {
         handler::Failure::Retry((message, after)) => {
             let after = after.map(|ms| Duration::from_millis(u64::from(ms)));
-            Fault::new(Class::Retry, cut(shown(message))).with_retry_after(after)
+            Fault::new(Class::Retry, shown(&message)).with_retry_after(after)
         }
-        handler::Failure::Reject(message) => Fault::new(Class::Rejected, cut(shown(message))),
+        handler::Failure::Reject(message) => Fault::new(Class::Rejected, shown(&message)),
     }
 }
 

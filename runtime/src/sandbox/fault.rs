@@ -24,7 +24,7 @@ pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
         Some(panic) => format!("{name} {what} ({panic})"),
         None => format!("{name} {what}"),
     };
-    found.fault(cut(state.shown(message))).with_backtrace(backtrace(error))
+    found.fault(state.shown(&message)).with_backtrace(backtrace(error))
 }
 
 /// The deadline passed while the guest waited in the host.

@@ -17,7 +17,7 @@ use crate::handler::{Delivery, Fault, Outbox, panic_message};
 use crate::key_value::WriteBuffer;
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
-use crate::sandbox::bindings::{self, cut, filter, handler, lift_failure, lift_info, lower, plugin, types};
+use crate::sandbox::bindings::{self, filter, handler, lift_failure, lift_info, lower, plugin, types};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::Exports;
 use crate::sandbox::deadline::Deadline;
@@ -129,7 +129,7 @@ impl Instance {
                 Ok(self.done(()))
             }
             Err(text) => {
-                let said = cut(self.store.data().shown(text));
+                let said = self.store.data().shown(&text);
                 let message = format!("start of {} failed: {said}", made_of.name);
                 Err(Fault::new(Class::Unavailable, message).into())
             }
@@ -152,7 +152,7 @@ impl Instance {
         let made_of = self.arm(Phase::Health, None, deadline)?;
         let _running = made_of.engines.enter();
         let answer = bounded(deadline, &self.turn, guest.call_health(&mut self.store)).await;
-        let health = settle(&mut self.store, answer)?.map_err(|text| cut(self.store.data().shown(text)));
+        let health = settle(&mut self.store, answer)?.map_err(|text| self.store.data().shown(&text));
         Ok(self.done(health))
     }
 

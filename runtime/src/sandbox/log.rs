@@ -1,6 +1,5 @@
 //! What a guest says: its log, stdout and stderr, within a quota and safe to print.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -141,18 +140,20 @@ impl GuestLog {
         self.secrets.store(Arc::new(all));
     }
 
-    /// What the plugin says, without its secrets.
-    pub(crate) fn without_secrets<'a>(&self, said: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
-        self.secrets.load().hidden(said.into())
+    /// What the plugin says, safe to show, without its secrets and cut. However much it says, only what is shown is looked at.
+    pub(super) fn shown(&self, said: &str, max: usize) -> String {
+        let secrets = self.secrets.load();
+        let (said, beyond) = secrets.hidden(said, max);
+        printable_of(&said, max, beyond)
     }
 
     /// Writes one line, or counts it as dropped.
     pub(crate) fn line(&self, level: LogLevel, context: &str, message: &str) {
-        let (context, message) = (self.without_secrets(context), self.without_secrets(message));
-        let (context, message) = (printable(&context, MAX_CONTEXT), printable(&message, MAX_LINE));
-        let Some(dropped) = self.take((context.len() + message.len()) as u64 + LINE_COST) else {
+        let bytes = context.len().min(MAX_CONTEXT) + message.len().min(MAX_LINE);
+        let Some(dropped) = self.take(bytes as u64 + LINE_COST) else {
             return;
         };
+        let (context, message) = (self.shown(context, MAX_CONTEXT), self.shown(message, MAX_LINE));
         if dropped > 0 {
             let message = format!("lines of this plugin that were dropped: {dropped} (plugin.limits.log-bytes)");
             self.emit(LogLevel::Warn, "palisade", &message);
@@ -199,6 +200,11 @@ impl GuestLog {
 
 /// A text that is safe to show, cut where its shown form reaches a length: escapes make it longer, and count.
 pub(super) fn printable(text: &str, max: usize) -> String {
+    printable_of(text, max, 0)
+}
+
+/// The same for the beginning of a longer text, of which so many bytes are left out.
+fn printable_of(text: &str, max: usize, beyond: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(max));
     for (at, character) in text.char_indices() {
         let before = shown.len();
@@ -209,9 +215,12 @@ pub(super) fn printable(text: &str, max: usize) -> String {
         }
         if shown.len() > max {
             shown.truncate(before);
-            shown.push_str(&format!(" [{} bytes cut]", text.len() - at));
-            break;
+            shown.push_str(&format!(" [{} bytes cut]", text.len() - at + beyond));
+            return shown;
         }
+    }
+    if beyond > 0 {
+        shown.push_str(&format!(" [{beyond} bytes cut]"));
     }
     shown
 }

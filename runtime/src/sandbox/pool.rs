@@ -157,7 +157,7 @@ impl Pool {
         deadline: Deadline,
     ) -> Result<(Result<(), Fault>, Vec<Event>, Option<u64>), Failed> {
         let (slot, deadline) = self.slot(deadline, delivery.lane).await?;
-        let (slot, instance, mut outbox) = slot.instance(self, deadline, Some(&delivery.event)).await?;
+        let (slot, instance, mut outbox) = slot.instance(deadline, Some(&delivery.event)).await?;
         let Done {
             instance,
             value,
@@ -180,7 +180,7 @@ impl Pool {
         let verdict = async {
             let (slot, deadline) = self.slot(deadline, None).await?;
             // A filter has no bus to publish to, not even in `start`.
-            let (slot, instance, _) = slot.instance(self, deadline, None).await?;
+            let (slot, instance, _) = slot.instance(deadline, None).await?;
             let done = instance.accepts(event, deadline).await?;
             slot.keep(done.instance);
             Ok(done.value)
@@ -203,7 +203,7 @@ impl Pool {
         let slot = Slot::new(self, Some(permit), place);
         let deadline = Deadline::of_limits(&self.blueprint.limits);
         let asked = async {
-            let (slot, instance, outbox) = slot.instance(self, deadline, None).await?;
+            let (slot, instance, outbox) = slot.instance(deadline, None).await?;
             match instance.health(deadline).await {
                 Ok(done) => {
                     slot.keep(done.instance);
@@ -263,7 +263,7 @@ impl Pool {
     }
 
     /// A place to run, or `overloaded` when there is none by the deadline; and the deadline for a call that begins now.
-    async fn slot(&self, deadline: Deadline, lane: Option<u64>) -> Result<(Slot<'_>, Deadline), Fault> {
+    async fn slot(self: &Arc<Self>, deadline: Deadline, lane: Option<u64>) -> Result<(Slot<'_>, Deadline), Fault> {
         let place = match timeout_at(deadline.at, self.affinity.take(lane)).await {
             Ok(place) => place,
             Err(_) => return Err(self.busy(deadline.set_by)),

@@ -16,6 +16,25 @@ const MOST_LINES: usize = 4096;
 pub(super) struct Secrets {
     /// Those that begin alike, the longest first.
     by_head: HashMap<[u8; SHORTEST], Vec<Box<str>>>,
+    /// The bytes that any of them begins with: most of a text begins none, and needs no look into the table.
+    begins: Bytes,
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy, Default)]
+struct Bytes([u64; 4]);
+
+impl Bytes {
+    fn add(&mut self, byte: u8) {
+        if let Some(bits) = self.0.get_mut(usize::from(byte / 64)) {
+            *bits |= 1 << (byte % 64);
+        }
+    }
+
+    fn contains(self, byte: u8) -> bool {
+        let bits = self.0.get(usize::from(byte / 64)).copied().unwrap_or_default();
+        bits & (1 << (byte % 64)) != 0
+    }
 }
 
 impl Secrets {
@@ -35,6 +54,7 @@ impl Secrets {
         let Some(head) = form.as_bytes().first_chunk() else {
             return;
         };
+        head.first().into_iter().for_each(|first| self.begins.add(*first));
         let alike = self.by_head.entry(*head).or_default();
         let place = alike.partition_point(|other| (other.len(), &**other) > (form.len(), form));
         if alike.get(place).is_none_or(|other| **other != *form) {
@@ -42,11 +62,17 @@ impl Secrets {
         }
     }
 
-    /// A text with everything that is in a secret replaced, secrets that overlap included.
-    pub(super) fn hidden<'a>(&self, said: Cow<'a, str>) -> Cow<'a, str> {
+    /// The first bytes of a text, about so many, with everything that is in a secret replaced, secrets that overlap and those
+    /// that go on beyond included; and how many bytes there are after those. What it costs goes by `most`, not by the text.
+    pub(super) fn hidden<'a>(&self, said: &'a str, most: usize) -> (Cow<'a, str>, usize) {
+        let end = said.floor_char_boundary(most);
+        let (first, beyond) = (said.get(..end).unwrap_or_default(), said.len() - end);
+        if self.by_head.is_empty() {
+            return (Cow::Borrowed(first), beyond);
+        }
         let (mut shown, mut hidden_to) = (String::new(), 0);
-        for (at, head) in said.as_bytes().array_windows().enumerate() {
-            let Some(length) = self.length_at(&said, at, head) else {
+        for (at, head) in said.as_bytes().array_windows().take(end).enumerate() {
+            let Some(length) = self.length_at(said, at, head) else {
                 continue;
             };
             if at >= hidden_to {
@@ -56,14 +82,18 @@ impl Secrets {
             hidden_to = hidden_to.max(at + length);
         }
         if hidden_to == 0 {
-            return said;
+            return (Cow::Borrowed(first), beyond);
         }
-        shown.push_str(said.get(hidden_to..).unwrap_or_default());
-        Cow::Owned(shown)
+        shown.push_str(said.get(hidden_to..end).unwrap_or_default());
+        (Cow::Owned(shown), said.len() - end.max(hidden_to))
     }
 
     /// How long the longest secret is that stands at a place.
     fn length_at(&self, said: &str, at: usize, head: &[u8; SHORTEST]) -> Option<usize> {
+        let first = head.first()?;
+        if !self.begins.contains(*first) {
+            return None;
+        }
         let rest = said.as_bytes().get(at..)?;
         let alike = self.by_head.get(head)?;
         let secret = alike.iter().find(|secret| rest.starts_with(secret.as_bytes()))?;
@@ -85,7 +115,9 @@ mod tests {
     fn hidden(secrets: &[&str], said: &str) -> String {
         let mut all = Secrets::default();
         all.add(&secrets.iter().map(|secret| (*secret).to_owned()).collect::<Vec<_>>());
-        all.hidden(said.into()).into_owned()
+        let (shown, beyond) = all.hidden(said, usize::MAX);
+        assert_eq!(beyond, 0);
+        shown.into_owned()
     }
 
     /// L4: no end of a secret is left where another begins in it, nor of a longer one that begins alike.
@@ -95,6 +127,17 @@ mod tests {
         assert_eq!(hidden(&["abcd", "abcdef"], "abcdef abcde"), "[redacted] [redacted]e");
         assert_eq!(hidden(&["abcd"], "abcdabcd"), "[redacted][redacted]");
         assert_eq!(hidden(&["\u{e9}\u{e9}"], "\u{e9}\u{e9}\u{e9}!"), "[redacted]!");
+    }
+
+    /// L4, S4: only so much of a text is looked at, and a secret that goes on beyond that is hidden all the same.
+    #[test]
+    fn l4_s4_only_what_is_shown_is_looked_at() {
+        let mut all = Secrets::default();
+        all.add(&["a secret".to_owned()]);
+        assert_eq!(all.hidden("it is a secret that", 9), ("it is [redacted]".into(), 5));
+        assert_eq!(all.hidden("it is no more than that", 9), ("it is no ".into(), 14));
+        assert_eq!(all.hidden("\u{e9}\u{e9}", 3), ("\u{e9}".into(), 2));
+        assert_eq!(Secrets::default().hidden("a secret", 4), ("a se".into(), 4));
     }
 
     /// L4: shorter ones hide nothing, alone or as a line.

@@ -16,13 +16,13 @@ use crate::sandbox::pool::Pool;
 
 /// The right to run one instance; given back when dropped, whatever happened.
 pub(super) struct Slot<'a> {
-    pool: &'a Pool,
+    pool: &'a Arc<Pool>,
     permit: Option<SemaphorePermit<'a>>,
     place: Place<'a>,
 }
 
 impl<'a> Slot<'a> {
-    pub(super) fn new(pool: &'a Pool, permit: Option<SemaphorePermit<'a>>, place: Place<'a>) -> Self {
+    pub(super) fn new(pool: &'a Arc<Pool>, permit: Option<SemaphorePermit<'a>>, place: Place<'a>) -> Self {
         Self { pool, permit, place }
     }
 
@@ -35,17 +35,17 @@ impl<'a> Slot<'a> {
         self.permit = Some(permit);
     }
 
-    /// An instance that waits, or a fresh one with what its `start` published. `pool` is the slot's.
+    /// An instance that waits, or a fresh one with what its `start` published.
     ///
     /// `start` has the time that the plugin's limits give, whatever the deadline is: a handler that has less, or a publisher
     /// who waits less long, must not be the end of every instance before it has begun. Where the deadline passes first the
     /// caller is told `overloaded`, and the start goes on in this slot, for the next call.
     pub(super) async fn instance(
         self,
-        pool: &Arc<Pool>,
         deadline: Deadline,
         cause: Option<&Event>,
     ) -> Result<(Self, Instance, Vec<Event>), Failed> {
+        let pool = self.pool;
         if let Some(instance) = pool.take_idle(self.place.at) {
             return Ok((self, instance, Vec::new()));
         }
@@ -60,7 +60,7 @@ impl<'a> Slot<'a> {
         match timeout_at(deadline.at, &mut starting).await {
             Ok(started) => started.map(|(instance, outbox)| (self, instance, outbox)),
             Err(_) => {
-                let kept = self.stay(pool.clone());
+                let kept = self.stay();
                 tokio::spawn(async move {
                     let pool = &kept.pool;
                     match starting.await {
@@ -77,12 +77,12 @@ impl<'a> Slot<'a> {
     }
 
     /// The same place for longer than its caller waits.
-    fn stay(mut self, pool: Arc<Pool>) -> Kept {
+    fn stay(mut self) -> Kept {
         if let Some(permit) = self.permit.take() {
             permit.forget();
         }
         self.place.forget();
-        let place = self.place.at;
+        let (pool, place) = (self.pool.clone(), self.place.at);
         Kept { pool, place }
     }
 }

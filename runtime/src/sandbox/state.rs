@@ -11,6 +11,7 @@ use crate::handler::Outbox;
 use crate::key_value::WriteBuffer;
 use crate::limits::Limits;
 use crate::pattern::Pattern;
+use crate::sandbox::bindings::MAX_TEXT;
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::deadline::Deadline;
 use crate::sandbox::files::FilesView;
@@ -148,9 +149,9 @@ impl HostState {
         self.blueprint.engines.wasm_stack()
     }
 
-    /// What the guest says, without the secrets of its config.
-    pub(super) fn shown(&self, said: String) -> String {
-        self.blueprint.log.without_secrets(said).into_owned()
+    /// What the guest says, safe to show, without the secrets of its config, and cut to what is worth keeping.
+    pub(super) fn shown(&self, said: &str) -> String {
+        self.blueprint.log.shown(said, MAX_TEXT)
     }
 
     /// What the guest wrote to stderr last.

@@ -196,3 +196,15 @@ impl LogSink for Lines {
         });
     }
 }
+
+/// Ends guests that spin, which must not have ended by themselves.
+pub(crate) async fn spun_meanwhile<T: std::fmt::Debug>(spinners: Vec<JoinHandle<T>>) {
+    assert!(
+        spinners.iter().all(|spinner| !spinner.is_finished()),
+        "all of them spun meanwhile"
+    );
+    for spinner in spinners {
+        spinner.abort();
+        assert!(spinner.await.unwrap_err().is_cancelled());
+    }
+}

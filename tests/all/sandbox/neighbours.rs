@@ -6,7 +6,7 @@ use palisade::{Class, EngineOptions, Runtime};
 use palisade_tests::{hostile, hostile_as, limits};
 use serde_json::{Value, json};
 
-use super::beside::{Beside, SHORT, hurried, neighbour, only, sin_event};
+use super::beside::{Beside, SHORT, hurried, neighbour, only, sin_event, spun_meanwhile};
 
 /// S1, S2, S5, H1, H6: one plugin that spins for ever, one that sleeps for ever and a healthy one on the same bus: the
 /// healthy one handles every event, the others time out at each.
@@ -60,14 +60,7 @@ async fn s3_h7_more_spinners_than_worker_threads_starve_nobody() {
     timer.await.unwrap();
     let report = answer.await.unwrap().unwrap();
     assert_eq!(report.of("neighbour/all").unwrap().class, Class::Ok);
-    assert!(
-        spinners.iter().all(|spinner| !spinner.is_finished()),
-        "all of them spun meanwhile"
-    );
-    for spinner in spinners {
-        spinner.abort();
-        assert!(spinner.await.unwrap_err().is_cancelled());
-    }
+    spun_meanwhile(spinners).await;
 }
 
 /// S3, H7: on a single thread as well, and with the deadlines of the spinners to end them.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::server::Server;
 use super::words::{Fetching, Names, fetcher, fetcher_of, get, limited, order};
-use crate::sandbox::beside::{SHORT, only, sin_event, until_busy};
+use crate::sandbox::beside::{SHORT, only, sin_event, spun_meanwhile, until_busy};
 
 /// S2, H43: a response that never comes, never ends, stalls or drips ends with the call's deadline, like everything that a guest
 /// waits for; its connection is closed, and the next event is served by a fresh instance.
@@ -74,14 +74,7 @@ async fn s3_h7_requests_are_answered_beside_more_spinners_than_threads() {
     let report = fetched.await.unwrap().unwrap();
     assert!(report.all_ok() && report.of("fetcher/fetch").is_some(), "{report:?}");
     assert_eq!(server.heads().len(), 1);
-    assert!(
-        spinners.iter().all(|spinner| !spinner.is_finished()),
-        "all of them spun meanwhile"
-    );
-    for spinner in spinners {
-        spinner.abort();
-        assert!(spinner.await.unwrap_err().is_cancelled());
-    }
+    spun_meanwhile(spinners).await;
 }
 
 /// S2, H43: the guest's own limits end a request before that, and the guest goes on.
