@@ -57,6 +57,8 @@ mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
+#[cfg(feature = "durable")]
+mod store;
 mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};

@@ -145,6 +145,15 @@ impl HandlerName {
         }
     }
 
+    /// The name that is shown so.
+    #[cfg(feature = "durable")]
+    pub(crate) fn parse(shown: &str) -> Self {
+        match shown.split_once('/') {
+            Some((plugin, handler)) => Self::of_plugin(plugin, handler),
+            None => Self::native(shown),
+        }
+    }
+
     /// The plugin, unless the handler is native.
     pub fn plugin(&self) -> Option<&str> {
         self.plugin.as_deref()

@@ -53,6 +53,18 @@ impl DeadLetterReason {
             Self::Failed(class) => class.as_str(),
         }
     }
+
+    /// The reason of this name.
+    #[cfg(feature = "durable")]
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        if name == Self::HopLimit.as_str() {
+            return Some(Self::HopLimit);
+        }
+        Class::ALL
+            .into_iter()
+            .find(|class| class.as_str() == name)
+            .map(Self::Failed)
+    }
 }
 
 impl std::fmt::Display for DeadLetterReason {

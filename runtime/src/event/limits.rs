@@ -42,6 +42,20 @@ impl Default for EventLimits {
 }
 
 impl EventLimits {
+    /// For events that were within the limits of their time.
+    #[cfg(feature = "durable")]
+    pub(crate) fn unlimited() -> Self {
+        Self {
+            id_bytes: usize::MAX,
+            type_bytes: usize::MAX,
+            source_bytes: usize::MAX,
+            data_bytes: usize::MAX,
+            metadata_entries: usize::MAX,
+            metadata_bytes: usize::MAX,
+            json_depth: usize::MAX,
+        }
+    }
+
     /// The longest `datacontenttype`, in bytes.
     pub(super) const CONTENT_TYPE_BYTES: usize = 1024;
 
