@@ -57,8 +57,6 @@ mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
-#[cfg(feature = "durable")]
-mod store;
 mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
@@ -67,8 +65,9 @@ pub use bus::{
     SubscribeError, SubscribeOptions, SubscriptionId,
 };
 pub use delivery::{
-    BreakerPolicy, BreakerState, DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore, EventOrder,
-    MemoryDeadLetters, Overflow, QueuePolicy, RetryPolicy,
+    Backlog, BacklogPolicy, BreakerPolicy, BreakerState, DeadLetter, DeadLetterError, DeadLetterFilter, DeadLetterId,
+    DeadLetterReason, DeadLetterStore, DeliveryMode, EventOrder, MemoryDeadLetters, Overflow, QueuePolicy, RetryPolicy,
+    StoreError, UnknownReason,
 };
 pub use draft::{Draft, DraftError};
 pub use event::*;

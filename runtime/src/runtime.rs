@@ -1,5 +1,6 @@
 //! The runtime: the one API that the binary and embedders call (L6).
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::bus::{
     SubscribeError, SubscribeOptions, SubscriptionId,
 };
 use crate::clock::deadline;
-use crate::delivery::{DeadLetterId, DeadLetterStore};
+use crate::delivery::{DeadLetterId, DeadLetterReason, DeadLetterStore};
 use crate::event::{Event, EventLimits, types};
 use crate::handler::{Context, Failure, Handler, Native};
 use crate::key_value::KeyValueUsage;
@@ -376,13 +377,18 @@ impl Runtime {
     ///
     /// # Errors
     /// When it is not there, or its handler does not take it; it stays a dead letter then.
-    pub fn redrive(&self, id: DeadLetterId) -> Result<(), RedriveError> {
-        self.inner.bus.redrive(id)
+    pub async fn redrive(&self, id: DeadLetterId) -> Result<(), RedriveError> {
+        self.inner.bus.redrive(id).await
     }
 
     /// What went over the bus so far.
     pub fn stats(&self) -> BusStats {
         self.inner.bus.stats()
+    }
+
+    /// How many dead letters there have been since the runtime was built, by reason; those no longer kept included.
+    pub fn dead_letter_counts(&self) -> BTreeMap<DeadLetterReason, u64> {
+        self.inner.bus.dead_letter_counts()
     }
 
     /// How the attempts at each subscribed handler ended so far, by name.

@@ -15,7 +15,7 @@ use super::lanes::Lane;
 use super::queue::{Entry, Offer};
 use super::{Bus, PublishError, fan_out};
 use crate::clock;
-use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason};
+use crate::delivery::{DeadLetter, DeadLetterError, DeadLetterId, DeadLetterReason};
 use crate::event::{Event, EventTime};
 use crate::handler::{Fault, Origin, panic_message};
 use crate::outcome::{Class, Receipt, Refusal};
@@ -44,6 +44,9 @@ pub enum RedriveError {
         /// Why not.
         message: String,
     },
+    /// The store of dead letters failed.
+    #[error(transparent)]
+    Store(#[from] DeadLetterError),
 }
 
 impl Bus {
@@ -423,8 +426,8 @@ impl Bus {
     }
 
     /// D4: sends a dead letter again, to its handler only, with the same id.
-    pub(crate) fn redrive(self: &Arc<Self>, id: DeadLetterId) -> Result<(), RedriveError> {
-        let letter = self.dead_letters.get(id).ok_or(RedriveError::NotFound(id))?;
+    pub(crate) async fn redrive(self: &Arc<Self>, id: DeadLetterId) -> Result<(), RedriveError> {
+        let letter = self.dead_letters.get(id).await?.ok_or(RedriveError::NotFound(id))?;
         let name = letter.handler.clone().ok_or(RedriveError::Undeliverable(id))?;
         let endpoint = self
             .registry()
@@ -440,14 +443,14 @@ impl Bus {
             return Err(refused(why));
         }
         // Taken before it is queued, so that two callers can't send it twice.
-        let DeadLetter { event, .. } = self.dead_letters.take(id).ok_or(RedriveError::NotFound(id))?;
+        let DeadLetter { event, .. } = self.dead_letters.take(id).await?.ok_or(RedriveError::NotFound(id))?;
         let entry = Entry {
             replayed: true,
             ..self.entry(&endpoint, &event, Origin::Publisher)
         };
         let offer = endpoint.queue.offer(entry);
         self.settle(&endpoint, offer).map_err(|_| {
-            self.dead_letters.put(letter);
+            self.keep_letter(letter);
             refused(self.full_message(&endpoint))
         })
     }

@@ -15,12 +15,13 @@ mod stats;
 mod table;
 mod trie;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use tokio::runtime::Handle as TokioHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -357,6 +358,7 @@ impl Bus {
         first: Option<std::time::SystemTime>,
     ) {
         let last = std::time::SystemTime::now();
+        self.counters.dead_letter(reason);
         let name = handler.map(|endpoint| endpoint.name().clone());
         let shown = name.as_ref().map(ToString::to_string);
         let event_type = event.event_type();
@@ -365,7 +367,7 @@ impl Bus {
         } else {
             tracing::debug!(event = event.id(), "type" = event_type, handler = shown, %reason, attempts, error, "dead letter");
         }
-        self.dead_letters.put(DeadLetter {
+        self.keep_letter(DeadLetter {
             id: DeadLetterId(0),
             event,
             handler: name,
@@ -376,6 +378,20 @@ impl Bus {
             first: first.unwrap_or(last),
             last,
         });
+    }
+
+    /// Gives a dead letter to its store: at once where that answers at once, else on a task of its own.
+    fn keep_letter(&self, letter: DeadLetter) {
+        let store = self.dead_letters.clone();
+        let event = letter.event.clone();
+        let mut kept = Box::pin(async move {
+            if let Err(error) = store.put(letter).await {
+                tracing::error!(event = event.id(), %error, "a dead letter is lost");
+            }
+        });
+        if (&mut kept).now_or_never().is_none() {
+            self.follow_up(kept);
+        }
     }
 
     pub(crate) fn dead_letters(&self) -> &Arc<dyn DeadLetterStore> {
@@ -402,7 +418,11 @@ impl Bus {
     }
 
     pub(crate) fn stats(&self) -> BusStats {
-        self.counters.read(self.dead_letters.total())
+        self.counters.read()
+    }
+
+    pub(crate) fn dead_letter_counts(&self) -> BTreeMap<DeadLetterReason, u64> {
+        self.counters.dead_letters()
     }
 
     /// Runs what follows by itself from what is pending now; `quiet` waits for it.

@@ -1,6 +1,10 @@
 //! What went over the bus so far.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::delivery::DeadLetterReason;
 
 /// Counts since the runtime was built. Host events are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +44,7 @@ pub(crate) struct Counters {
     retries: AtomicU64,
     abandoned: AtomicU64,
     abandoned_reported: AtomicU64,
+    dead_letters: Mutex<BTreeMap<DeadLetterReason, u64>>,
 }
 
 impl Counters {
@@ -73,6 +78,15 @@ impl Counters {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn dead_letter(&self, reason: DeadLetterReason) {
+        let mut counts = self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(reason).or_default() += 1;
+    }
+
+    pub(crate) fn dead_letters(&self) -> BTreeMap<DeadLetterReason, u64> {
+        self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn abandoned(&self, events: usize) {
         self.abandoned.fetch_add(events as u64, Ordering::Relaxed);
     }
@@ -84,7 +98,7 @@ impl Counters {
         usize::try_from(all.saturating_sub(before)).unwrap_or(usize::MAX)
     }
 
-    pub(crate) fn read(&self, dead_letters: u64) -> BusStats {
+    pub(crate) fn read(&self) -> BusStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         BusStats {
             published: read(&self.published),
@@ -96,7 +110,7 @@ impl Counters {
             dropped: read(&self.dropped),
             retries: read(&self.retries),
             abandoned: read(&self.abandoned),
-            dead_letters,
+            dead_letters: self.dead_letters().values().sum(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What could not be delivered, kept for a person to look at, send again or throw away.
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::event::Event;
+use crate::handler::BoxFuture;
 use crate::outcome::{Class, HandlerName};
 
 /// Tells dead letters apart, in the order in which they came.
@@ -41,6 +43,8 @@ pub struct DeadLetter {
 pub enum DeadLetterReason {
     /// It came from too long a chain of handlers that publish (`events.max-hops`, 16).
     HopLimit,
+    /// It was owed to a handler that is gone, until its maximal age (`retry.max-age`).
+    Orphaned,
     /// The last attempt ended in this class, or the queue refused it so.
     Failed(Class),
 }
@@ -50,22 +54,33 @@ impl DeadLetterReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HopLimit => "hop-limit",
+            Self::Orphaned => "orphaned",
             Self::Failed(class) => class.as_str(),
         }
     }
 
-    /// The reason of this name.
-    #[cfg(feature = "durable")]
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        if name == Self::HopLimit.as_str() {
-            return Some(Self::HopLimit);
-        }
-        Class::ALL
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let classes = Class::ALL.into_iter().filter(|class| *class != Class::Ok);
+        [Self::HopLimit, Self::Orphaned]
             .into_iter()
-            .find(|class| class.as_str() == name)
-            .map(Self::Failed)
+            .chain(classes.map(Self::Failed))
     }
 }
+
+impl std::str::FromStr for DeadLetterReason {
+    type Err = UnknownReason;
+
+    /// The reason of this name.
+    fn from_str(name: &str) -> Result<Self, UnknownReason> {
+        Self::all().find(|reason| reason.as_str() == name).ok_or(UnknownReason)
+    }
+}
+
+/// No reason has this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no reason for a dead letter; one is hop-limit, orphaned, or a class such as timeout or trap")]
+pub struct UnknownReason;
 
 impl std::fmt::Display for DeadLetterReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -80,20 +95,98 @@ impl DeadLetter {
     }
 }
 
-/// Where dead letters are kept. The bus calls it from whatever task is at work, so it must not block for long.
+/// Which dead letters are meant: those that match all that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetterFilter {
+    /// Those of this handler, by its shown name; the name of a plugin means all its handlers.
+    pub handler: Option<String>,
+    /// Those that are here for this reason.
+    pub reason: Option<DeadLetterReason>,
+    /// Those that ended here then or later.
+    pub since: Option<SystemTime>,
+    /// Those that ended here before.
+    pub until: Option<SystemTime>,
+}
+
+impl DeadLetterFilter {
+    /// All of them.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Those of a handler, by its shown name; the name of a plugin means all its handlers.
+    #[must_use]
+    pub fn handler(mut self, handler: impl Into<String>) -> Self {
+        self.handler = Some(handler.into());
+        self
+    }
+
+    /// Those that are here for this reason.
+    #[must_use]
+    pub fn reason(mut self, reason: DeadLetterReason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Those that ended here then or later.
+    #[must_use]
+    pub fn since(mut self, time: SystemTime) -> Self {
+        self.since = Some(time);
+        self
+    }
+
+    /// Those that ended here before.
+    #[must_use]
+    pub fn until(mut self, time: SystemTime) -> Self {
+        self.until = Some(time);
+        self
+    }
+
+    /// Whether this one is meant.
+    pub fn matches(&self, letter: &DeadLetter) -> bool {
+        let is_of = |wanted: &String| {
+            letter
+                .handler
+                .as_ref()
+                .is_some_and(|name| name.plugin() == Some(wanted) || name.to_string() == *wanted)
+        };
+        self.handler.as_ref().is_none_or(is_of)
+            && self.reason.is_none_or(|reason| reason == letter.reason)
+            && self.since.is_none_or(|since| letter.last >= since)
+            && self.until.is_none_or(|until| letter.last < until)
+    }
+}
+
+/// The store of dead letters did not do what it was asked; with its words.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the store of dead letters failed: {0}")]
+pub struct DeadLetterError(pub String);
+
+/// Where dead letters are kept.
+///
+/// The methods are asynchronous because a store on disk waits for its fsync. A future may be dropped at any await, and then
+/// has no effect or all of it.
 pub trait DeadLetterStore: Send + Sync + 'static {
-    /// Keeps one; `letter.id` is ignored and a new one returned.
-    fn put(&self, letter: DeadLetter) -> DeadLetterId;
-    /// The kept ones, oldest first.
-    fn list(&self) -> Vec<DeadLetter>;
+    /// Keeps one; `letter.id` is ignored and a new one returned, larger than all before.
+    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<DeadLetterId, DeadLetterError>>;
+
+    /// Those that are meant, the oldest first: from the first one after `after`, at most `most`.
+    fn list<'a>(
+        &'a self,
+        which: &'a DeadLetterFilter,
+        after: Option<DeadLetterId>,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<DeadLetter>, DeadLetterError>>;
+
     /// One of them.
-    fn get(&self, id: DeadLetterId) -> Option<DeadLetter>;
+    fn get(&self, id: DeadLetterId) -> BoxFuture<'_, Result<Option<DeadLetter>, DeadLetterError>>;
+
     /// Removes and returns one.
-    fn take(&self, id: DeadLetterId) -> Option<DeadLetter>;
-    /// Throws all away and says how many there were.
-    fn purge(&self) -> usize;
-    /// How many there have been since the start, the ones no longer kept included.
-    fn total(&self) -> u64;
+    fn take(&self, id: DeadLetterId) -> BoxFuture<'_, Result<Option<DeadLetter>, DeadLetterError>>;
+
+    /// Throws those away that are meant, and says how many there were.
+    fn purge<'a>(&'a self, which: &'a DeadLetterFilter) -> BoxFuture<'a, Result<u64, DeadLetterError>>;
 }
 
 /// Keeps the last ones in memory, by default 1,000 and 64 MiB; the oldest make room for the newest, which is kept in any case.
@@ -151,8 +244,8 @@ impl Default for MemoryDeadLetters {
     }
 }
 
-impl DeadLetterStore for MemoryDeadLetters {
-    fn put(&self, mut letter: DeadLetter) -> DeadLetterId {
+impl MemoryDeadLetters {
+    fn put_now(&self, mut letter: DeadLetter) -> DeadLetterId {
         let mut state = self.state();
         state.total += 1;
         letter.id = DeadLetterId(state.total);
@@ -167,27 +260,48 @@ impl DeadLetterStore for MemoryDeadLetters {
         id
     }
 
-    fn list(&self) -> Vec<DeadLetter> {
-        self.state().letters.iter().cloned().collect()
-    }
-
-    fn get(&self, id: DeadLetterId) -> Option<DeadLetter> {
-        self.state().letters.iter().find(|letter| letter.id == id).cloned()
-    }
-
-    fn take(&self, id: DeadLetterId) -> Option<DeadLetter> {
+    fn purge_now(&self, which: &DeadLetterFilter) -> u64 {
         let mut state = self.state();
-        let at = state.letters.iter().position(|letter| letter.id == id)?;
-        state.remove(at)
+        let before = std::mem::take(&mut state.letters);
+        let all = before.len();
+        state.letters = before.into_iter().filter(|letter| !which.matches(letter)).collect();
+        state.bytes = state.letters.iter().map(DeadLetter::size_bytes).sum();
+        (all - state.letters.len()) as u64
+    }
+}
+
+/// Answers at once.
+impl DeadLetterStore for MemoryDeadLetters {
+    fn put(&self, letter: DeadLetter) -> BoxFuture<'_, Result<DeadLetterId, DeadLetterError>> {
+        Box::pin(async move { Ok(self.put_now(letter)) })
     }
 
-    fn purge(&self) -> usize {
-        let mut state = self.state();
-        state.bytes = 0;
-        std::mem::take(&mut state.letters).len()
+    fn list<'a>(
+        &'a self,
+        which: &'a DeadLetterFilter,
+        after: Option<DeadLetterId>,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<DeadLetter>, DeadLetterError>> {
+        let state = self.state();
+        let after = state.letters.iter().filter(|letter| after.is_none_or(|after| letter.id > after));
+        let found = after.filter(|letter| which.matches(letter)).take(most).cloned().collect();
+        Box::pin(ready(Ok(found)))
     }
 
-    fn total(&self) -> u64 {
-        self.state().total
+    fn get(&self, id: DeadLetterId) -> BoxFuture<'_, Result<Option<DeadLetter>, DeadLetterError>> {
+        let found = self.state().letters.iter().find(|letter| letter.id == id).cloned();
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn take(&self, id: DeadLetterId) -> BoxFuture<'_, Result<Option<DeadLetter>, DeadLetterError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            let at = state.letters.iter().position(|letter| letter.id == id);
+            Ok(at.and_then(|at| state.remove(at)))
+        })
+    }
+
+    fn purge<'a>(&'a self, which: &'a DeadLetterFilter) -> BoxFuture<'a, Result<u64, DeadLetterError>> {
+        Box::pin(async move { Ok(self.purge_now(which)) })
     }
 }

@@ -3,8 +3,17 @@
 mod breaker;
 mod dead_letter;
 mod policy;
+mod store;
 
 pub(crate) use breaker::{Breaker, Change, Passage, Sign, Tripped};
 pub use breaker::{BreakerPolicy, BreakerState};
-pub use dead_letter::{DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore, MemoryDeadLetters};
-pub use policy::{EventOrder, Overflow, QueuePolicy, RetryPolicy};
+pub use dead_letter::{
+    DeadLetter, DeadLetterError, DeadLetterFilter, DeadLetterId, DeadLetterReason, DeadLetterStore, MemoryDeadLetters,
+    UnknownReason,
+};
+pub use policy::{BacklogPolicy, DeliveryMode, EventOrder, Overflow, QueuePolicy, RetryPolicy};
+pub use store::{Backlog, StoreError};
+pub(crate) use store::{
+    DeliveryId, DeliveryStore, NewEvent, Owed, Page, PageLimits, PluginWrites, Recipient, Settled, Settlement, Stored,
+    StoredDelivery, Then, Verdict,
+};

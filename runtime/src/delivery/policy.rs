@@ -27,6 +27,37 @@ impl Default for QueuePolicy {
     }
 }
 
+/// What happens to the events of a handler when the process ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeliveryMode {
+    /// They are in memory, and gone with it.
+    #[default]
+    Ephemeral,
+    /// They are in the [store](crate::RuntimeBuilder::store) before the publish returns, and there until they are handled or
+    /// dead letters: at least once. It needs a store, and its queue may not drop.
+    Durable,
+}
+
+/// How much a durable handler may be owed on the disk, what its queue holds included. Beyond it a publisher waits or is
+/// refused as [`Overflow`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BacklogPolicy {
+    /// How many events; 1,000,000. What handlers publish, which can't wait, may take a quarter more.
+    pub events: u64,
+    /// How many bytes they may have in all; 1 GiB. What handlers publish may take a quarter more.
+    pub bytes: u64,
+}
+
+impl Default for BacklogPolicy {
+    fn default() -> Self {
+        Self {
+            events: 1_000_000,
+            bytes: 1024 * 1024 * 1024,
+        }
+    }
+}
+
 /// What happens to an event for which a queue has no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -6,7 +6,6 @@ use palisade::{Inspection, Isolation, PluginKind, PluginSpec};
 
 use crate::arguments::CheckArguments;
 use crate::exit::Exit;
-use crate::letters::Reasons;
 use crate::limits::Effective;
 use crate::{overlap, show, start, text};
 
@@ -15,7 +14,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
     start::nothing_to_run(&config)?;
     overlap::warn(&config);
     let inspections = start::tokio()?.block_on(async {
-        let runtime = start::build(&config, &Reasons::default())?;
+        let runtime = start::build(&config)?;
         start::check(&config, &runtime).await
     })?;
     let specs = config.specs();

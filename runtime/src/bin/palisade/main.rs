@@ -8,7 +8,6 @@ mod descriptors;
 mod exit;
 mod feed;
 mod inspect;
-mod letters;
 mod limits;
 mod logging;
 mod overlap;

@@ -13,7 +13,6 @@ use crate::arguments::RunArguments;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::feed::{Feed, Tally};
-use crate::letters::Reasons;
 use crate::stdout::{Stdout, Unwritten};
 use crate::summary::Summary;
 use crate::{overlap, signals, start};
@@ -46,19 +45,16 @@ struct Run<'a> {
     console: &'a Console,
     stop: CancellationToken,
     runtime: Runtime,
-    reasons: Reasons,
 }
 
 impl<'a> Run<'a> {
     fn prepare(config: Config, console: &'a Console, stop: CancellationToken) -> Result<Self> {
-        let reasons = Reasons::default();
-        let runtime = start::build(&config, &reasons)?;
+        let runtime = start::build(&config)?;
         Ok(Self {
             config,
             console,
             stop,
             runtime,
-            reasons,
         })
     }
 
@@ -115,7 +111,7 @@ impl<'a> Run<'a> {
             None => Unwritten::default(),
         };
         let abandoned = drained.abandoned + unwritten.events;
-        let summary = Summary::new(&self.runtime, tally, abandoned, &self.reasons, began.elapsed());
+        let summary = Summary::new(&self.runtime, tally, abandoned, began.elapsed());
         summary.show(self.console);
         match unwritten.why {
             Some(why) => bail!("{why}; the run was ended by that"),

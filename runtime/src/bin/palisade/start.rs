@@ -6,7 +6,6 @@ use palisade::{
     CompilerChild, EngineOptions, Inspection, LaunchError, LaunchFailure, LoadError, Runtime, RuntimeBuilder, Source,
 };
 
-use crate::letters::{Counted, Reasons};
 use crate::placement::{Found, misplaced};
 
 /// The tokio runtime of all commands.
@@ -17,13 +16,9 @@ pub(crate) fn tokio() -> Result<tokio::runtime::Runtime> {
         .context("no threads to run on")
 }
 
-/// A runtime as the config says, whose dead letters are counted.
-pub(crate) fn build(config: &Config, reasons: &Reasons) -> Result<Runtime> {
-    let letters = Counted {
-        store: config.dead_letters(),
-        reasons: reasons.clone(),
-    };
-    Ok(by_config(config)?.dead_letters(letters).build()?)
+/// A runtime as the config says.
+pub(crate) fn build(config: &Config) -> Result<Runtime> {
+    Ok(by_config(config)?.build()?)
 }
 
 /// The settings of a config.

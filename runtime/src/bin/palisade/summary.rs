@@ -9,7 +9,6 @@ use crate::arguments::LogFormat;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::feed::Tally;
-use crate::letters::Reasons;
 use crate::stdout;
 use crate::text;
 
@@ -34,12 +33,11 @@ impl Summary {
         runtime: &Runtime,
         tally: Option<Tally>,
         abandoned: usize,
-        reasons: &Reasons,
         elapsed: Duration,
     ) -> Self {
         let mut handlers = runtime.handler_stats();
         handlers.retain(|stats| stats.handler.plugin().is_some() || stats.handler.handler() != stdout::HANDLER);
-        let reasons = reasons.all();
+        let reasons = runtime.dead_letter_counts();
         Self {
             tally,
             stats: runtime.stats(),
