@@ -57,6 +57,8 @@ mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
+#[cfg(feature = "durable")]
+mod store;
 mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
@@ -94,3 +96,5 @@ pub use sandbox::{
 };
 #[cfg(feature = "wasi-http")]
 pub use sandbox::{Resolver, SystemResolver};
+#[cfg(feature = "durable")]
+pub use store::{DurableStore, StoreOptions};
