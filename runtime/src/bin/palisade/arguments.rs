@@ -103,11 +103,11 @@ With --stdin every event that a plugin publishes is written to stdout, one Cloud
 and nothing else is; logs and a summary go to stderr. A line that is no event is reported with its
 number, and the rest goes on.
 
-Lines are published in their order, one after the other. A queue that is full and has
-overflow = "block", which is the default, holds up the line that it is full for, and so all that
-come after it; after a second that is said on stderr, with the handler's name. Nothing is lost by
-that. For a handler that may not hold up the others, take overflow = "reject" or, with a data-dir,
-mode = "durable".
+Lines are published in their order, one after the other. A queue that is full holds up the line that
+it is full for, and so all that come after it, if its overflow is \"block\", the default: until there
+is room, or events.publish-timeout is over and the handler is passed over for that line, which is
+reported. From the first second on, stderr says what a line waits for. For a handler that may not
+hold up the others, take overflow = \"reject\" or, with a data-dir, mode = \"durable\".
 
 With a data-dir in the config, what durable handlers have not done with when the process ends is
 kept there, whichever way it ends, and they get it at the next start. `palisade dead-letters` shows

@@ -42,12 +42,23 @@ mod tests {
     #[test]
     fn times_are_read_as_dates_and_as_so_long_ago() {
         let noon = UNIX_EPOCH + Duration::from_secs(1_769_860_800);
-        for text in ["2026-01-31T12:00:00Z", "2026-01-31T14:00:00+02:00", "2026-01-31T12:00:00.000Z"] {
+        for text in [
+            "2026-01-31T12:00:00Z",
+            "2026-01-31T14:00:00+02:00",
+            "2026-01-31T12:00:00.000Z",
+        ] {
             assert_eq!(moment(text).unwrap(), noon, "{text}");
         }
         let hours = SystemTime::now().duration_since(moment("2h 1ms").unwrap()).unwrap();
         assert!(hours >= Duration::from_secs(7200));
-        for wrong in ["", "yesterday", "2026-01-31", "-2h", "2026-01-31T12:00:00", "99999999999 years"] {
+        for wrong in [
+            "",
+            "yesterday",
+            "2026-01-31",
+            "-2h",
+            "2026-01-31T12:00:00",
+            "99999999999 years",
+        ] {
             assert!(moment(wrong).is_err(), "{wrong}");
         }
     }
@@ -57,6 +68,9 @@ mod tests {
         let noon = UNIX_EPOCH + Duration::from_millis(1_769_860_800_120);
         assert_eq!(seconds(noon), "2026-01-31T12:00:00Z");
         assert_eq!(milliseconds(noon), "2026-01-31T12:00:00.120Z");
-        assert_eq!(seconds(UNIX_EPOCH + Duration::from_secs(1 << 50)), "beyond the year 9999");
+        assert_eq!(
+            seconds(UNIX_EPOCH + Duration::from_secs(1 << 50)),
+            "beyond the year 9999"
+        );
     }
 }

@@ -118,13 +118,7 @@ impl<'a> Run<'a> {
 
     /// Finishes what is under way, and says how all went. `is_whole`: the intake came to its own end, so that whatever is
     /// kept now could not be delivered.
-    async fn end(
-        &self,
-        tally: Option<Tally>,
-        is_whole: bool,
-        stdout: Option<Stdout>,
-        began: Instant,
-    ) -> Result<Exit> {
+    async fn end(&self, tally: Option<Tally>, is_whole: bool, stdout: Option<Stdout>, began: Instant) -> Result<Exit> {
         let deadline = Instant::now() + self.config.drain;
         let drained = self.runtime.shutdown(self.config.drain).await;
         let unwritten = match stdout {

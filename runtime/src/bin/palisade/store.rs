@@ -25,7 +25,8 @@ pub(crate) fn open_existing(directory: &Path, options: StoreOptions) -> Result<D
     opened(directory, options)
 }
 
-const NONE: &str = "there is no store in it; it is the directory that data-dir in a config names, once a run has made it";
+const NONE: &str =
+    "there is no store in it; it is the directory that data-dir in a config names, once a run has made it";
 
 fn opened(directory: &Path, options: StoreOptions) -> Result<DurableStore> {
     DurableStore::open(directory, options)
@@ -56,8 +57,12 @@ pub(crate) fn look(config: &Config) -> Result<Option<String>> {
 /// Whether files can be made in this directory, or it in the nearest one above that is there.
 fn can_be_made(directory: &Path) -> io::Result<()> {
     use rustix::fs::{Access, access};
-    let there = directory.ancestors().find(|path| path.exists() || path.as_os_str().is_empty());
-    let there = there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let there = directory
+        .ancestors()
+        .find(|path| path.exists() || path.as_os_str().is_empty());
+    let there = there
+        .filter(|path| !path.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     if !there.is_dir() {
         return Err(io::Error::new(
             io::ErrorKind::NotADirectory,

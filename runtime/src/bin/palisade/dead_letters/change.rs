@@ -1,11 +1,10 @@
 //! `palisade dead-letters redrive` and `purge`.
 
 use anyhow::Result;
-use futures_util::future::join_all;
-use palisade::{DeadLetterFilter, DeadLetterId, DeadLetterStore, DurableStore, RedriveError};
+use palisade::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterStore, DurableStore, RedriveError};
 
 use super::arguments::ChangeArguments;
-use super::pages::{PAGE, Pages};
+use super::pages::Pages;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::{show, text};
@@ -53,19 +52,29 @@ pub(super) async fn run(
 impl Work<'_> {
     /// Those that match.
     async fn those(&mut self, filter: DeadLetterFilter) -> Result<()> {
-        if self.change == Change::Purge && !self.is_dry {
-            // Damaged ones included, which no page has.
-            self.done = self.store.purge(&filter).await?;
-            return Ok(());
-        }
-        let mut pages = Pages::new(self.store, filter);
-        loop {
-            let page = pages.next(u64::MAX).await?;
-            if page.is_empty() {
-                return Ok(());
+        match self.change {
+            _ if self.is_dry => {
+                let mut pages = Pages::new(self.store, filter);
+                loop {
+                    let page = pages.next(u64::MAX).await?;
+                    if page.is_empty() {
+                        return Ok(());
+                    }
+                    for letter in page {
+                        self.count(letter.id, self.would(&letter));
+                    }
+                }
             }
-            self.page(page.iter().map(|letter| letter.id)).await;
+            Change::Redrive => {
+                let (sent, refused) = self.store.redrive_all(&filter).await?;
+                self.done = sent;
+                for (id, why) in refused {
+                    self.count(id, Err(why.to_string()));
+                }
+            }
+            Change::Purge => self.done = self.store.purge(&filter).await?,
         }
+        Ok(())
     }
 
     /// Those with these numbers.
@@ -73,40 +82,37 @@ impl Work<'_> {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         ids.dedup();
-        for ids in ids.chunks(PAGE) {
-            self.page(ids.iter().copied()).await;
+        for id in ids {
+            self.count(id, self.one(id).await);
         }
     }
 
-    /// Some of them together, so that they share their commits.
-    async fn page(&mut self, ids: impl Iterator<Item = DeadLetterId> + Clone) {
-        let answers = join_all(ids.clone().map(|id| self.one(id))).await;
-        for (DeadLetterId(id), answer) in ids.zip(answers) {
-            match answer {
-                Ok(()) => self.done += 1,
-                Err(why) => {
-                    self.refused += 1;
-                    let why = text::printable(&why);
-                    self.console.warn(&format!("dead letter {id} is left as it is: {why}"));
-                }
-            }
-        }
+    fn count(&mut self, DeadLetterId(id): DeadLetterId, answer: Result<(), String>) {
+        let Err(why) = answer else {
+            self.done += 1;
+            return;
+        };
+        self.refused += 1;
+        let why = text::printable(&why);
+        self.console.warn(&format!("dead letter {id} is left as it is: {why}"));
     }
 
     /// One of them; or why not.
     async fn one(&self, id: DeadLetterId) -> Result<(), String> {
-        let told = |error: RedriveError| error.to_string();
-        if self.change == Change::Redrive && !self.is_dry {
-            return self.store.redrive(id).await.map_err(told);
-        }
-        let letter = match self.is_dry {
-            true => self.store.get(id).await,
-            false => self.store.take(id).await,
+        let letter = match (self.change, self.is_dry) {
+            (Change::Redrive, false) => return self.store.redrive(id).await.map_err(|error| error.to_string()),
+            (Change::Purge, false) => self.store.take(id).await,
+            (_, true) => self.store.get(id).await,
         };
         let letter = letter.map_err(|error| error.to_string())?;
-        let letter = letter.ok_or_else(|| told(RedriveError::NotFound(id)))?;
+        let letter = letter.ok_or_else(|| RedriveError::NotFound(id).to_string())?;
+        self.would(&letter)
+    }
+
+    /// What would come of it; or why nothing.
+    fn would(&self, letter: &DeadLetter) -> Result<(), String> {
         match letter.handler {
-            None if self.change == Change::Redrive => Err(told(RedriveError::Undeliverable(id))),
+            None if self.change == Change::Redrive => Err(RedriveError::Undeliverable(letter.id).to_string()),
             _ => Ok(()),
         }
     }

@@ -6,8 +6,8 @@ use anyhow::Result;
 use palisade::DeadLetter;
 
 use super::arguments::ListArguments;
-use super::pages::Pages;
 use super::letter;
+use super::pages::Pages;
 use crate::exit::Exit;
 use crate::{moment, show, text};
 
@@ -85,7 +85,12 @@ fn row(of: &DeadLetter) -> [String; 6] {
         letter::handler(of),
         of.reason.to_string(),
         of.attempts.to_string(),
-        format!("{} {}: {}", cut(of.event.event_type()), cut(of.event.id()), cut(&of.error)),
+        format!(
+            "{} {}: {}",
+            cut(of.event.event_type()),
+            cut(of.event.id()),
+            cut(&of.error)
+        ),
     ]
 }
 

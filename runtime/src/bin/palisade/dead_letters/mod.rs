@@ -28,11 +28,7 @@ use pages::Pages;
 pub(crate) fn run(arguments: &DeadLettersArguments, console: &Console) -> Result<Exit> {
     let directory = arguments.place.directory()?;
     let store = store::open_existing(&directory, keeps_all())?;
-    start::tokio()?.block_on(async {
-        let ended = ask(&arguments.command, &store, console).await;
-        store.close().await;
-        ended
-    })
+    start::tokio()?.block_on(ask(&arguments.command, &store, console))
 }
 
 async fn ask(command: &DeadLettersCommand, store: &DurableStore, console: &Console) -> Result<Exit> {
@@ -74,7 +70,10 @@ impl PlaceArguments {
             (Some(directory), None) => Ok(directory.clone()),
             (None, Some(path)) => match Config::from_file(path)?.data_dir {
                 Some(directory) => Ok(directory),
-                None => bail!("{}: there is no data-dir in it, so no dead letters are kept", path.display()),
+                None => bail!(
+                    "{}: there is no data-dir in it, so no dead letters are kept",
+                    path.display()
+                ),
             },
             (Some(_), Some(_)) => wrong(ErrorKind::ArgumentConflict, "give --data-dir or --config, not both"),
             (None, None) => wrong(

@@ -4,7 +4,7 @@ use anyhow::Result;
 use palisade::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterStore, DurableStore};
 
 /// How many are read at a time: few enough that the largest events fit.
-pub(super) const PAGE: usize = 64;
+const PAGE: usize = 64;
 
 pub(super) struct Pages<'a> {
     store: &'a DurableStore,
