@@ -16,7 +16,7 @@ use crate::store::StoreOptions;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct StoreTable {
     size: Option<Size<u64>>,
-    dead_letters: Option<Count<u64, 1_000_000_000>>,
+    dead_letters: Option<Count<usize, 1_000_000_000>>,
     dead_letter_age: Option<Time>,
     deduplication: Option<Time>,
 }
@@ -53,7 +53,7 @@ impl StoreTable {
     pub(super) fn options(&self) -> StoreOptions {
         let mut options = StoreOptions::default();
         if let Some(size) = &self.size {
-            options.size = size.get();
+            options.max_bytes = size.get();
         }
         if let Some(most) = &self.dead_letters {
             options.dead_letters = most.get();
