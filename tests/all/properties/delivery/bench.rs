@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use fastrand::Rng;
-use palisade::{Class, Context, Draft, Event, Failure, HandlerStats, Runtime, WeakRuntime};
+use palisade::{Class, Context, Draft, Event, Failure, HandlerStats, Overflow, Runtime, WeakRuntime};
 use palisade_tests::{dead_letters, runtime};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -206,9 +206,21 @@ impl Bench {
             }
         }
         let running = self.shared.record().running(at);
+        let (mut wrong, mut waited) = (Vec::new(), 0);
+        if handler.queue.overflow == Overflow::Block {
+            let (runtime, one_more) = (self.runtime.clone(), event());
+            let waits = tokio::spawn(async move { runtime.publish_async_within(one_more, DAY).await });
+            yield_now().await;
+            self.shared.mood.send_replace(Mood::Well);
+            let receipt = waits.await.expect("no panic").expect("published");
+            waited = receipt.enqueued;
+            taken += waited;
+            if receipt.enqueued == 0 {
+                wrong.push(format!("{} told nobody who waited that there is room", handler.name));
+            }
+        }
         self.shared.mood.send_replace(Mood::Well);
-        let mut wrong = Vec::new();
-        if (running, taken) != (hands, hands + room) {
+        if (running, taken) != (hands, hands + room + waited) {
             wrong.push(format!(
                 "{} has room for {room} and {hands} hands, but took {taken}, {running} of them in hand",
                 handler.name
