@@ -57,11 +57,13 @@ mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
+#[cfg(feature = "durable")]
+mod store;
 mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
 pub use bus::{
-    BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, OnFault, PublishError, RedriveError,
+    BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, OnFault, PublishError, RedriveError, Redriven,
     SubscribeError, SubscribeOptions, SubscriptionId,
 };
 pub use delivery::{
@@ -94,3 +96,5 @@ pub use sandbox::{
 };
 #[cfg(feature = "wasi-http")]
 pub use sandbox::{Resolver, SystemResolver};
+#[cfg(feature = "durable")]
+pub use store::{DurableStore, StoreOptions};
