@@ -283,8 +283,15 @@ impl DeadLetterStore for MemoryDeadLetters {
         most: usize,
     ) -> BoxFuture<'a, Result<Vec<DeadLetter>, DeadLetterError>> {
         let state = self.state();
-        let after = state.letters.iter().filter(|letter| after.is_none_or(|after| letter.id > after));
-        let found = after.filter(|letter| which.matches(letter)).take(most).cloned().collect();
+        let after = state
+            .letters
+            .iter()
+            .filter(|letter| after.is_none_or(|after| letter.id > after));
+        let found = after
+            .filter(|letter| which.matches(letter))
+            .take(most)
+            .cloned()
+            .collect();
         Box::pin(ready(Ok(found)))
     }
 

@@ -29,12 +29,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// `abandoned` are deliveries that a drain gave up, and events that never reached stdout.
-    pub(crate) fn new(
-        runtime: &Runtime,
-        tally: Option<Tally>,
-        abandoned: usize,
-        elapsed: Duration,
-    ) -> Self {
+    pub(crate) fn new(runtime: &Runtime, tally: Option<Tally>, abandoned: usize, elapsed: Duration) -> Self {
         let mut handlers = runtime.handler_stats();
         handlers.retain(|stats| stats.handler.plugin().is_some() || stats.handler.handler() != stdout::HANDLER);
         let reasons = runtime.dead_letter_counts();
