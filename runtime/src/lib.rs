@@ -61,7 +61,7 @@ mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
 pub use bus::{
-    BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, OnFault, PublishError, RedriveError,
+    BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, OnFault, PublishError, RedriveError, Redriven,
     SubscribeError, SubscribeOptions, SubscriptionId,
 };
 pub use delivery::{

@@ -59,7 +59,7 @@ pub(crate) trait DeliveryStore: Send + Sync + 'static {
 }
 
 /// Tells deliveries apart, in the order in which they were stored; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct DeliveryId(pub(crate) i64);
 
 impl DeliveryId {
@@ -165,6 +165,13 @@ pub(crate) enum Verdict {
     Done,
     Retry { attempts: u32, due: SystemTime },
     Dead(Box<DeadLetter>),
+}
+
+impl Verdict {
+    /// Whether the delivery is over with it.
+    pub(crate) fn is_end(&self) -> bool {
+        !matches!(self, Self::Retry { .. })
+    }
 }
 
 /// What one call of a plugin wrote to its key-value store.

@@ -122,6 +122,10 @@ impl Plugin {
         state.error = error;
     }
 
+    pub(crate) fn handler_names(&self) -> impl Iterator<Item = String> {
+        self.handlers.iter().map(|(name, _, _)| name.to_string())
+    }
+
     pub(crate) fn config(&self) -> PluginConfig {
         self.lock().config.clone()
     }
@@ -169,7 +173,7 @@ impl Plugin {
             grants: spec.grants.clone(),
             config: config.to_json()?,
             config_store: ConfigStore::new(config.values()),
-            key_value: Space::new(self.shared.key_value.clone(), name.clone(), limits),
+            key_value: Space::new(self.shared.key_value.clone(), self.shared.key_value_commits, name.clone(), limits),
             log: self.log.clone(),
             files: self.files.clone(),
             outbox: Arc::new(outbox),
@@ -348,6 +352,8 @@ fn handlers(prepared: &Prepared, serving: &Arc<Serving>) -> Vec<(HandlerName, Ar
             retry: own.retry.unwrap_or(spec.retry),
             ordering: own.ordering.unwrap_or_else(|| spec.ordering.clone()),
             breaker: own.breaker.unwrap_or(spec.breaker),
+            mode: own.mode.unwrap_or(spec.mode),
+            backlog: own.backlog.unwrap_or(spec.backlog),
         };
         let shown = HandlerName::of_plugin(name.clone(), handler.name.as_str());
         let handler: Arc<dyn Handler> = Arc::new(PluginHandler {
