@@ -249,6 +249,7 @@ impl RuntimeBuilder {
     /// When there is no tokio runtime around, two places for dead letters were given, or the sandbox can't be set up.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let tokio = Runtime::tokio().ok_or(BuildError::NoTokio)?;
+        let stores = Stores::of(&self)?;
         let engines = Arc::new(Engines::new(self.engine)?);
         let (events, bytes) = self.native_outbox;
         let outbox = Arc::new(OutboxLimits {
@@ -256,7 +257,6 @@ impl RuntimeBuilder {
             bytes,
             event: self.events,
         });
-        let stores = Stores::of(&self)?;
         let bus = BusConfig {
             limits: outbox.clone(),
             max_hops: self.max_hops,

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::durable::Announced;
 use super::endpoint::Endpoint;
-use super::lanes::Lane;
 use super::queue::{Entry, Offer};
 use super::{Bus, PublishError, fan_out};
 use crate::clock;

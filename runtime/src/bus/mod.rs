@@ -191,8 +191,17 @@ impl Bus {
 
     /// Ends every subscription of a plugin's handlers.
     pub(crate) fn unsubscribe_plugin(&self, plugin: &str) {
+        self.unsubscribe_all(|endpoint| endpoint.name().plugin() == Some(plugin));
+    }
+
+    /// The same, but for those whose events are durable: they go on being stored (D9).
+    pub(crate) fn unsubscribe_ephemeral(&self, plugin: &str) {
+        self.unsubscribe_all(|endpoint| endpoint.name().plugin() == Some(plugin) && !endpoint.is_durable());
+    }
+
+    fn unsubscribe_all(&self, such: impl Fn(&Endpoint) -> bool) {
         let mut registry = self.registry();
-        let of_plugin = |name: &HandlerName| name.plugin() == Some(plugin);
+        let of_plugin = |name: &HandlerName| registry.endpoints.get(name).is_some_and(|(endpoint, _)| such(endpoint));
         let ids: Vec<_> = registry
             .subscriptions
             .iter()

@@ -21,6 +21,8 @@ use crate::outcome::{Class, Disposition, Outcome, Report};
 #[derive(Clone, Copy)]
 struct Patience {
     started: Instant,
+    /// Filters are all that takes time before the handlers do.
+    now: Instant,
     limit: Option<Duration>,
 }
 
@@ -50,7 +52,12 @@ impl Bus {
                 name: by.name.clone(),
             }));
         }
-        let patience = Patience { started, limit };
+        let now = if self.filters.load().is_empty() {
+            started
+        } else {
+            Instant::now()
+        };
+        let patience = Patience { started, now, limit };
         let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
         if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) {
@@ -78,9 +85,9 @@ impl Bus {
 
     /// One attempt at one handler: at once, or where others are ahead in its turn.
     async fn publish_to(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: &Event, patience: Patience) -> Outcome {
-        let Patience { started, limit } = patience;
+        let Patience { started, now, limit } = patience;
         let (end, of) = endpoint.deadline(started, limit);
-        if end <= Instant::now() {
+        if end <= now {
             return endpoint.not_called(started, of);
         }
         let lane = endpoint.lane(event);
@@ -146,7 +153,7 @@ impl Bus {
 
     /// None for a duplicate.
     async fn outcome_by(self: &Arc<Self>, way: Way<'_>, event: &Event, patience: Patience) -> Option<Outcome> {
-        let Patience { started, limit } = patience;
+        let Patience { started, limit, .. } = patience;
         match way {
             Way::Now(endpoint) => Some(self.publish_to(endpoint, event, patience).await),
             Way::Stored(endpoint, waiting) => Some(self.outcome_of_stored(endpoint, waiting, started).await),

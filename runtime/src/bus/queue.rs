@@ -368,6 +368,7 @@ impl Queue {
             return None;
         };
         state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
+        state.window.moved();
         drop(state);
         // Everyone waiting looks again: the room for one large event may be enough for several small ones.
         self.room.notify_waiters();

@@ -27,6 +27,8 @@ pub(super) struct Window {
     behind: bool,
     /// A page was asked for.
     loading: bool,
+    /// The last page found no room at all; until something leaves the queue there is no use in another.
+    stalled: bool,
     /// How much is owed, as far as the store has told.
     owed: Owed,
     /// And how much publishers are about to store.
@@ -79,6 +81,7 @@ impl Queue {
         window.open = true;
         (window.last, window.behind, window.loading) = (DeliveryId::NONE, true, loading);
         window.spilled.clear();
+        window.moved();
         self.told(&mut state);
     }
 
@@ -168,6 +171,7 @@ impl Queue {
         state.window.forget_damaged(page);
         let mut rows = Vec::with_capacity(entries.len());
         let mut all = true;
+        let had_some = !entries.is_empty();
         for (entry, id) in entries {
             if !state.window.open || !self.has_room(&state, &entry) {
                 all = false;
@@ -175,6 +179,7 @@ impl Queue {
             }
             rows.push(self.take_row(&mut state, entry, id));
         }
+        state.window.stalled = had_some && rows.is_empty();
         if all && state.window.open {
             state.window.last = page.last.unwrap_or(state.window.last);
             state.window.behind = page.more;
@@ -223,7 +228,7 @@ impl Queue {
         }
         let half = state.queued() <= self.policy().events / 2 && state.waiting < self.policy().events.max(1);
         let State { window, lanes, .. } = &mut *state;
-        if window.behind && !window.loading && half {
+        if window.behind && !window.loading && !window.stalled && half {
             window.loading = true;
             return Some(Need::Page(window.last));
         }
@@ -333,6 +338,11 @@ impl Window {
     /// It is not in memory any more, and stays on the disk.
     pub(super) fn leave(&mut self, id: DeliveryId) {
         self.have.remove(&id);
+    }
+
+    /// Something left the queue.
+    pub(super) fn moved(&mut self) {
+        self.stalled = false;
     }
 
     /// Begins or ends what keeps `quiet` waiting.

@@ -1,5 +1,8 @@
 //! Where durable deliveries are kept: what the bus asks of a store, and in which words.
 
+// Without a store nothing is made of these words, which the bus speaks all the same.
+#![cfg_attr(not(feature = "durable"), allow(dead_code))]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

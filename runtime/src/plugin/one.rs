@@ -188,6 +188,7 @@ impl Plugin {
         let opened = Pool::open(blueprint, instances, self.supervision()).await;
         let (pool, outbox) = opened.inspect_err(|_| self.forget_dynamic())?;
         self.serving.open(pool);
+        self.bus.welcome_plugin(self.name());
         if let Err(error) = self.join_bus() {
             self.leave_bus();
             self.serving.close(format!("{} did not start", self.name()));
@@ -246,12 +247,13 @@ impl Plugin {
 
     /// After a start that failed.
     pub(crate) fn fail(&self, fault: &Fault) {
-        self.leave_bus();
+        self.forget_dynamic();
+        self.bus.unsubscribe_ephemeral(self.name());
         self.serving.close(format!("{} did not start: {fault}", self.name()));
         self.set_state(PluginState::Error, Some(fault.to_string()));
     }
 
-    /// Ends all subscriptions, for an unload or after a start that failed.
+    /// Ends all subscriptions, for an unload.
     pub(crate) fn leave_bus(&self) {
         self.lock().dynamic.clear();
         self.bus.unsubscribe_plugin(self.name());
