@@ -133,20 +133,19 @@ impl Publisher {
         Ok(owed.map(ToString::to_string).collect())
     }
 
-    /// Those whose first attempt is over: what is not done is owed. Others may be owed it or not: those who had no turn, and
-    /// those who had it before, of whom the report says no more than how many they are.
+    /// Those whose first attempt is over, for what is not done then is owed; and those who have not come to it, where the outcome
+    /// says that it is stored. Of those who had it before the report says no more than how many they are.
     async fn direct(&self, name: Name, event: Event) -> Result<Vec<String>, PublishError> {
         let report = self.runtime.publish(event).await?;
         if report.outcomes.len() + report.duplicates != name.recipients().len() {
-            self.log.wrong(format!(
-                "{name} is for {:?}, and the report says {report:?}",
-                name.recipients()
-            ));
+            let recipients = name.recipients();
+            self.log
+                .wrong(format!("{name} is for {recipients:?}, and the report says {report:?}"));
         }
-        let over = report
-            .outcomes
-            .iter()
-            .filter(|outcome| matches!(outcome.class, Class::Ok | Class::Retry | Class::Trap));
-        Ok(over.map(|outcome| outcome.handler.to_string()).collect())
+        let owed = report.outcomes.iter().filter(|outcome| match outcome.class {
+            Class::Ok | Class::Retry | Class::Trap => true,
+            _ => outcome.message().contains("is stored"),
+        });
+        Ok(owed.map(|outcome| outcome.handler.to_string()).collect())
     }
 }
