@@ -57,6 +57,8 @@ mod plugin;
 mod quarantine;
 mod runtime;
 mod sandbox;
+#[cfg(feature = "durable")]
+mod store;
 mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
@@ -94,24 +96,5 @@ pub use sandbox::{
 };
 #[cfg(feature = "wasi-http")]
 pub use sandbox::{Resolver, SystemResolver};
-#[allow(missing_docs)]
-mod store {
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct StoreOptions {
-        pub size: u64,
-        pub dead_letters: u64,
-        pub dead_letter_age: std::time::Duration,
-        pub deduplication: std::time::Duration,
-    }
-    impl Default for StoreOptions {
-        fn default() -> Self {
-            let d = std::time::Duration::from_secs(86400);
-            Self {
-                size: 8 << 30,
-                dead_letters: 100_000,
-                dead_letter_age: 30 * d,
-                deduplication: d,
-            }
-        }
-    }
-}
+#[cfg(feature = "durable")]
+pub use store::{DurableStore, StoreOptions};

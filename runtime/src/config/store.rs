@@ -53,10 +53,10 @@ impl StoreTable {
     pub(super) fn options(&self) -> StoreOptions {
         let mut options = StoreOptions::default();
         if let Some(size) = &self.size {
-            options.size = size.get();
+            options.max_bytes = size.get();
         }
         if let Some(most) = &self.dead_letters {
-            options.dead_letters = most.get();
+            options.dead_letters = most.get() as usize;
         }
         if let Some(age) = &self.dead_letter_age {
             options.dead_letter_age = age.get();

@@ -90,6 +90,15 @@ impl Event {
         self.0.timestamp_nanos
     }
 
+    /// The same, made at that time: for an event that comes back from a store. One that has a time of its own keeps it.
+    #[cfg(feature = "durable")]
+    pub(crate) fn accepted_at(mut self, nanos: u64) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0).filter(|inner| inner.time.is_none()) {
+            inner.timestamp_nanos = nanos;
+        }
+        self
+    }
+
     /// The data as a handler sees them: JSON text as it came, the characters of any other text, the bytes of base64. Empty
     /// for an event without data.
     pub fn data(&self) -> &[u8] {

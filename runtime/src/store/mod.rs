@@ -4,80 +4,47 @@
 //! that what belongs together is committed together: an acknowledgement, what the handler published, and what it wrote.
 //! An answer means that it is on the disk.
 
+mod dead_letter_store;
 mod deliveries;
+mod delivery_store;
 mod error;
 mod file;
+mod key_value_store;
 mod letters;
+mod options;
+mod orphans;
 mod pairs;
+mod record;
+mod redrive;
 mod schema;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod time;
-mod writer;
+mod worker;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use rusqlite::Connection;
-
-use crate::delivery::{DeadLetter, DeadLetterId};
-use crate::key_value::{KeyValueCaps, KeyValueError, KeyValueWrite};
-pub use deliveries::Backlog;
-pub(crate) use deliveries::{DeliveryId, NewEvent, Page, Stored, StoredDelivery};
-pub use error::StoreError;
+use crate::delivery::{Backlog, StoreError};
 use file::DataDirectory;
-use writer::Writer;
+pub use options::StoreOptions;
+use worker::Worker;
 
-/// How long a handler is not given the same (source, id) again: 24 h (D6).
-pub(crate) const REPEATED: Duration = Duration::from_secs(24 * 3600);
+/// Keeps durable deliveries, dead letters and the key-value pairs of plugins in a database on the disk.
+///
+/// It is for [`RuntimeBuilder::store`](crate::RuntimeBuilder::store); by itself it shows and mends what a process that has
+/// ended left behind. A clone is another handle to the same store. It is closed when the last one is dropped: all that was
+/// handed to it is written then, and the directory is free.
+#[derive(Clone)]
+pub struct DurableStore(Arc<Inner>);
 
-/// The store of a data directory. Closed, with all that was handed to it written, when the last handle is dropped.
-pub struct DurableStore {
-    // In the order of closing: the log is folded into the database by whoever closes it last.
-    reader: Writer,
-    writer: Writer,
-    directory: DataDirectory,
-}
-
-/// How an attempt at a delivery ended, and all that is to be committed with it.
-#[derive(Debug, Default)]
-pub(crate) struct Settlement {
-    /// Which one, and what becomes of it; none where the handler is not durable.
-    pub(crate) delivery: Option<(DeliveryId, Verdict)>,
-    /// What the handler published, for handlers that are durable.
-    pub(crate) outbox: Vec<NewEvent>,
-    /// What the plugin wrote to its key-value store.
-    pub(crate) writes: Option<PluginWrites>,
-    /// Other dead letters that come of it.
-    pub(crate) letters: Vec<DeadLetter>,
-}
-
-/// What becomes of a delivery.
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    Done,
-    Retry { attempts: u32, due: SystemTime },
-    Dead(Box<DeadLetter>),
-}
-
-/// What one call of a plugin wrote to its key-value store.
-#[derive(Clone, Debug)]
-pub(crate) struct PluginWrites {
-    pub(crate) plugin: String,
-    pub(crate) writes: Vec<KeyValueWrite>,
-    pub(crate) caps: KeyValueCaps,
-}
-
-/// What a settlement came to.
-#[derive(Debug, Default)]
-pub(crate) struct Settled {
-    /// Of each event of the outbox, for each of its handlers.
-    pub(crate) outbox: Vec<Vec<Stored>>,
-    /// The id of each dead letter, that of the delivery first.
-    pub(crate) letters: Vec<DeadLetterId>,
-    /// The delivery was settled before, so nothing was done now.
-    pub(crate) gone: bool,
+struct Inner {
+    /// It ends before the writer does, who waits for it.
+    reader: Worker,
+    writer: Worker,
+    database: PathBuf,
+    options: StoreOptions,
 }
 
 impl DurableStore {
@@ -87,98 +54,83 @@ impl DurableStore {
     /// # Errors
     /// When another process has the directory, the database is damaged, of a newer Palisade or of something else, or the
     /// disk fails.
-    pub fn open(directory: &Path) -> Result<Arc<Self>, StoreError> {
-        let directory = DataDirectory::open(directory)?;
-        let db = directory.connect()?;
-        let reader = directory.reader()?;
-        let failed = |error: std::io::Error| StoreError::Failed(format!("no thread for the store: {error}"));
-        Ok(Arc::new(Self {
-            writer: Writer::start("palisade-store", db).map_err(failed)?,
-            reader: Writer::start("palisade-store-reader", reader).map_err(failed)?,
-            directory,
-        }))
+    pub fn open(directory: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        Self::open_by(directory, options, None)
     }
 
-    /// D1: returns when the event and what is owed of it are on the disk. `then` hears of it on the writer's thread, in the
-    /// order of the commits.
-    pub(crate) async fn append(
-        &self,
-        new: NewEvent,
-        then: impl FnOnce(&Result<Vec<Stored>, StoreError>) + Send + 'static,
-    ) -> Result<Vec<Stored>, StoreError> {
-        let work = move |db: &Connection| deliveries::append(db, &new, SystemTime::now(), REPEATED);
-        self.writer.run_then(work, then).await
+    fn open_by(directory: &Path, options: StoreOptions, vfs: Option<&'static str>) -> Result<Self, StoreError> {
+        let directory = DataDirectory::open(directory, vfs)?;
+        let db = directory.connect(options.max_bytes)?;
+        let (read, reader_ended) = std::sync::mpsc::channel::<()>();
+        let reader = Worker::start("palisade-store-reader", directory.reader()?, move |db| {
+            close(db);
+            drop(read);
+        })?;
+        let DataDirectory { database, lock, .. } = directory;
+        let writer = Worker::start("palisade-store", db, move |db| {
+            // Whoever closes the database last folds the log into it, and a reader can't. An error says that it has ended.
+            let _ = reader_ended.recv();
+            close(db);
+            drop(lock);
+        })?;
+        Ok(Self(Arc::new(Inner {
+            reader,
+            writer,
+            database,
+            options,
+        })))
     }
 
-    /// D2: the end of an attempt, what it published and what it wrote, all of it or nothing.
-    pub(crate) async fn settle(
-        &self,
-        settlement: Settlement,
-        then: impl FnOnce(&Result<Settled, StoreError>) + Send + 'static,
-    ) -> Result<Settled, StoreError> {
-        self.writer.run_then(move |db| settle(db, &settlement), then).await
-    }
-
-    /// Deliveries of one handler after that one, the oldest first. `then` sees them on the writer's thread: no commit that
-    /// comes later is told of before.
-    pub(crate) async fn load(
-        &self,
-        handler: String,
-        after: DeliveryId,
-        (events, bytes): (usize, usize),
-        then: impl FnOnce(&Result<Page, StoreError>) + Send + 'static,
-    ) -> Result<Page, StoreError> {
-        let work = move |db: &Connection| deliveries::load(db, &handler, after, events, bytes);
-        self.writer.run_then(work, then).await
-    }
-
-    /// What is owed, by handler; those included that are gone (D9).
+    /// What is owed, by handler, the handlers that are gone included.
     ///
     /// # Errors
-    /// When the disk fails.
+    /// When the disk fails, or the store is closed.
     pub async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError> {
-        self.reader.run(deliveries::backlogs).await
+        self.0.reader.run(deliveries::backlogs).await
     }
 
-    /// How many bytes the database has on the disk.
+    /// How many dead letters have made room for newer ones since the database was made.
+    ///
+    /// # Errors
+    /// When the disk fails, or the store is closed.
+    pub async fn evicted_dead_letters(&self) -> Result<u64, StoreError> {
+        self.0.reader.run(letters::evicted).await
+    }
+
+    /// How many bytes the database has on the disk, its log included.
     pub fn size(&self) -> u64 {
-        self.directory.size()
-    }
-
-    /// Forgets which events were given to whom longer ago than they are told apart.
-    pub(crate) async fn forget(&self, now: SystemTime) -> Result<(), StoreError> {
-        let before = now.checked_sub(REPEATED).unwrap_or(SystemTime::UNIX_EPOCH);
-        while self.writer.run(move |db| deliveries::forget_seen(db, before)).await? {}
-        Ok(())
+        file::size_of(&self.0.database)
     }
 }
 
-fn settle(db: &Connection, settlement: &Settlement) -> Result<Settled, StoreError> {
-    let mut settled = Settled::default();
-    match &settlement.delivery {
-        None => {}
-        Some((id, Verdict::Retry { attempts, due })) => deliveries::retry(db, *id, *attempts, *due)?,
-        Some((id, verdict)) => {
-            if !deliveries::remove(db, *id)? {
-                settled.gone = true;
-                return Ok(settled);
-            }
-            if let Verdict::Dead(letter) = verdict {
-                settled.letters.push(letters::put(db, letter)?);
-            }
+impl Inner {
+    fn end(&self) {
+        self.reader.end();
+        self.writer.end();
+    }
+}
+
+impl Drop for Inner {
+    /// Waits for what was handed over, but not on a thread of the store's own: that one goes on and ends by itself.
+    fn drop(&mut self) {
+        self.end();
+        if !self.writer.is_here() && !self.reader.is_here() {
+            self.writer.join();
+            self.reader.join();
         }
     }
-    if let Some(PluginWrites { plugin, writes, caps }) = &settlement.writes {
-        pairs::commit(db, plugin, writes, *caps)?
-            .map_err(|error: KeyValueError| StoreError::Failed(error.to_string()))?;
+}
+
+impl std::fmt::Debug for DurableStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DurableStore")
+            .field("database", &self.0.database)
+            .finish_non_exhaustive()
     }
-    for event in &settlement.outbox {
-        settled
-            .outbox
-            .push(deliveries::append(db, event, SystemTime::now(), REPEATED)?);
+}
+
+fn close(db: rusqlite::Connection) {
+    if let Err((_, error)) = db.close() {
+        tracing::warn!(%error, "the store was not closed in order");
     }
-    for letter in &settlement.letters {
-        settled.letters.push(letters::put(db, letter)?);
-    }
-    Ok(settled)
 }

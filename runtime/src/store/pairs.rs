@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::StoreError;
-use crate::key_value::{KeyPage, KeyPageLimits, KeyValueCaps, KeyValueError, KeyValueUsage, KeyValueWrite};
+use crate::delivery::{PluginWrites, StoreError};
+use crate::key_value::{KeyPage, KeyPageLimits, KeyValueUsage, KeyValueWrite};
 
 pub(super) fn get(db: &Connection, plugin: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
     let mut select = db.prepare_cached("SELECT value FROM pair WHERE plugin = ?1 AND key = ?2")?;
@@ -53,13 +53,9 @@ pub(super) fn usage(db: &Connection, plugin: &str) -> Result<KeyValueUsage, Stor
     Ok(usage.unwrap_or_default())
 }
 
-/// All of them or, on an error, none: the caller undoes what was done. The inner result is about the caps.
-pub(super) fn commit(
-    db: &Connection,
-    plugin: &str,
-    writes: &[KeyValueWrite],
-    caps: KeyValueCaps,
-) -> Result<Result<(), KeyValueError>, StoreError> {
+/// All of them; on an error the caller undoes what was done.
+pub(super) fn commit(db: &Connection, made: &PluginWrites) -> Result<(), StoreError> {
+    let PluginWrites { plugin, writes, caps } = made;
     let before = usage(db, plugin)?;
     for KeyValueWrite { key, value } in writes {
         match value {
@@ -70,10 +66,10 @@ pub(super) fn commit(
                 .execute(params![plugin, key, &**value])?,
             None => db
                 .prepare_cached("DELETE FROM pair WHERE plugin = ?1 AND key = ?2")?
-                .execute([plugin, key])?,
+                .execute([plugin, key.as_str()])?,
         };
     }
-    Ok(caps.check(before, usage(db, plugin)?))
+    Ok(caps.check(before, usage(db, plugin)?)?)
 }
 
 pub(super) fn purge(db: &Connection, plugin: &str) -> Result<KeyValueUsage, StoreError> {

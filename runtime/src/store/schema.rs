@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::StoreError;
+use crate::delivery::StoreError;
 
 /// "Pal1" in the header of the file: what tells a store from other SQLite databases.
 const APPLICATION: i64 = 0x5061_6c31;
@@ -12,20 +12,24 @@ const APPLICATION: i64 = 0x5061_6c31;
 /// Each step leads from the version that is its place to the next. Steps are never changed once released.
 const STEPS: &[&str] = &[FIRST];
 
-/// Version 1. Times are milliseconds since 1970; `sum` is of the bytes beside it.
+/// Version 1. Times are milliseconds since 1970, but `accepted` nanoseconds; `sum` is of the JSON after it. What is long comes
+/// last: SQLite reads a row from its beginning.
 const FIRST: &str = "
 CREATE TABLE event (
     id INTEGER PRIMARY KEY,
-    json BLOB NOT NULL,
-    sum INTEGER NOT NULL
+    accepted INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
+    json BLOB NOT NULL
 ) STRICT;
 CREATE TABLE delivery (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event INTEGER NOT NULL REFERENCES event (id),
     handler TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     due INTEGER NOT NULL,
     first INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
     replayed INTEGER NOT NULL,
     origin INTEGER NOT NULL
 ) STRICT;
@@ -41,16 +45,26 @@ CREATE TABLE seen (
 CREATE INDEX seen_by_time ON seen (at);
 CREATE TABLE dead_letter (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    json BLOB NOT NULL,
-    sum INTEGER NOT NULL,
     handler TEXT,
     digest TEXT,
     reason TEXT NOT NULL,
-    error TEXT NOT NULL,
     attempts INTEGER NOT NULL,
     first INTEGER NOT NULL,
-    last INTEGER NOT NULL
+    last INTEGER NOT NULL,
+    accepted INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
+    json BLOB NOT NULL,
+    error TEXT NOT NULL
 ) STRICT;
+CREATE INDEX dead_letter_by_time ON dead_letter (last);
+CREATE TABLE total (dead_letters INTEGER NOT NULL, evicted INTEGER NOT NULL) STRICT;
+INSERT INTO total VALUES (0, 0);
+CREATE TRIGGER dead_letter_added AFTER INSERT ON dead_letter BEGIN
+    UPDATE total SET dead_letters = dead_letters + 1;
+END;
+CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letter BEGIN
+    UPDATE total SET dead_letters = dead_letters - 1;
+END;
 CREATE TABLE pair (
     plugin TEXT NOT NULL,
     key TEXT NOT NULL,

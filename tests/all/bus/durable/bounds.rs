@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use palisade::{BacklogPolicy, Class, Event, Overflow, QueuePolicy, Receipt, Runtime, SubscribeOptions};
+use palisade::{BacklogPolicy, Class, Event, Overflow, QueuePolicy, Receipt, SubscribeOptions};
 use palisade_tests::Seen;
 
 use super::{Calls, Data, durable, end, named, owed, publish};

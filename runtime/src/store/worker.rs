@@ -1,0 +1,334 @@
+//! A thread with a connection. What comes while it is at work is done together, in one transaction and with one fsync (group
+//! commit); an answer is given when that is on the disk, and in the order of the jobs.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, ThreadId};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::delivery::{StoreError, Then};
+use crate::handler::panic_message;
+
+/// How many jobs may be with the thread; those who bring more wait.
+const WAITING: usize = 1024;
+/// How many jobs one transaction takes at most.
+const TOGETHER: usize = 512;
+
+/// Something to be done in a transaction. It may be run again, alone, where the transaction that it shared failed.
+trait Job: Send {
+    fn run(&mut self, db: &Connection) -> Result<(), StoreError>;
+    /// After the commit, or instead of it.
+    fn end(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    /// No more of them.
+    End,
+}
+
+/// Its handle; the thread ends when it is told to, or this is dropped, and all is done.
+pub(super) struct Worker {
+    jobs: mpsc::UnboundedSender<Message>,
+    room: Arc<Semaphore>,
+    /// Nobody at the other end: it has ended.
+    ended: watch::Receiver<()>,
+    id: ThreadId,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Worker {
+    /// `close` gets the connection when all is done. Of a connection that only reads, transactions take no lock.
+    pub(super) fn start(
+        name: &str,
+        db: Connection,
+        close: impl FnOnce(Connection) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        let (at_work, ended) = watch::channel(());
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _at_work = at_work;
+            close(serve(db, waiting));
+        });
+        let thread = thread.map_err(|error| StoreError::Failed(format!("no thread for the store: {error}")))?;
+        Ok(Self {
+            jobs,
+            room: Arc::new(Semaphore::new(WAITING)),
+            ended,
+            id: thread.thread().id(),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Does the work in a transaction and returns what came of it once that is on the disk.
+    ///
+    /// The work may be called again if the transaction failed, so it changes nothing but the database. Dropped before the
+    /// job is taken nothing happens; dropped later all of it does.
+    pub(super) async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.run_then(work, Box::new(|_| ())).await
+    }
+
+    /// The same; `then` sees it on the thread, where the order is that of the commits.
+    pub(super) async fn run_then<T, W>(&self, work: W, then: Then<T>) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let room = match self.room.clone().try_acquire_owned() {
+            // At once: tokio would have those who acquire much take turns, and so change the order in which they asked.
+            Ok(room) => Some(room),
+            Err(_) => self.room.clone().acquire_owned().await.ok(),
+        };
+        let is_open = room.is_some();
+        let job = Box::new(Work {
+            work,
+            value: None,
+            then,
+            answer,
+            room,
+        });
+        if !is_open {
+            job.end(Err(StoreError::Closed));
+        } else if let Err(mpsc::error::SendError(Message::Job(job))) = self.jobs.send(Message::Job(job)) {
+            job.end(Err(StoreError::Closed));
+        }
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Takes no more jobs; the thread ends when it has done those that it has.
+    pub(super) fn end(&self) {
+        self.room.close();
+        let _ = self.jobs.send(Message::End);
+    }
+
+    /// Returns when the thread has ended.
+    pub(super) async fn ended(&self) {
+        // An error says that the other end is gone, which is what is waited for.
+        let _ = self.ended.clone().changed().await;
+        self.join();
+    }
+
+    /// Waits for the thread's end.
+    pub(super) fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = thread.map(JoinHandle::join);
+    }
+
+    /// Whether this is the thread that asks.
+    pub(super) fn is_here(&self) -> bool {
+        std::thread::current().id() == self.id
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Until all is done.
+fn serve(mut db: Connection, mut waiting: mpsc::UnboundedReceiver<Message>) -> Connection {
+    let mut messages = Vec::new();
+    while waiting.blocking_recv_many(&mut messages, TOGETHER) > 0 {
+        let mut batch = Vec::with_capacity(messages.len());
+        for message in messages.drain(..) {
+            match message {
+                Message::Job(job) => batch.push(job),
+                Message::End => waiting.close(),
+            }
+        }
+        commit(&mut db, batch);
+    }
+    db
+}
+
+struct Work<T, W> {
+    work: W,
+    value: Option<T>,
+    then: Then<T>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+    /// None where the store is closed.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl<T, W> Job for Work<T, W>
+where
+    T: Send,
+    W: FnMut(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, db: &Connection) -> Result<(), StoreError> {
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.work)(db)));
+        let value = ran.unwrap_or_else(|panic| {
+            let words = panic_message(&*panic);
+            Err(StoreError::Failed(format!("a panic in the store: {words}")))
+        })?;
+        self.value = Some(value);
+        Ok(())
+    }
+
+    fn end(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self {
+            value,
+            then,
+            answer,
+            room,
+            ..
+        } = *self;
+        let result = committed.and_then(|()| value.ok_or(StoreError::Closed));
+        drop(room);
+        // What hears of it is the bus; the thread goes on whatever becomes of that.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| then(&result))) {
+            tracing::error!(panic = panic_message(&*panic), "whoever was told of a commit panicked");
+        }
+        let _ = answer.send(result);
+    }
+}
+
+/// All of them in one transaction, or each in its own where that one failed.
+fn commit(db: &mut Connection, mut batch: Vec<Box<dyn Job>>) {
+    if batch.is_empty() {
+        return;
+    }
+    match together(db, &mut batch) {
+        Ok(results) => end(batch, results),
+        Err(error) if batch.len() == 1 => end(batch, vec![Err(error)]),
+        Err(error) => {
+            tracing::debug!(%error, jobs = batch.len(), "a group commit failed; each job is tried alone");
+            for job in batch {
+                let mut alone = vec![job];
+                let result = together(db, &mut alone);
+                end(alone, result.unwrap_or_else(|error| vec![Err(error)]));
+            }
+        }
+    }
+}
+
+fn end(batch: Vec<Box<dyn Job>>, results: Vec<Result<(), StoreError>>) {
+    batch.into_iter().zip(results).for_each(|(job, result)| job.end(result));
+}
+
+/// One transaction; what a job did that failed is undone alone. An error means that nothing was committed.
+fn together(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    let behavior = match db.is_readonly("main")? {
+        true => TransactionBehavior::Deferred,
+        false => TransactionBehavior::Immediate,
+    };
+    let mut transaction = db.transaction_with_behavior(behavior)?;
+    let mut results = Vec::with_capacity(batch.len());
+    for job in batch {
+        let savepoint = transaction.savepoint()?;
+        let result = job.run(&savepoint);
+        if savepoint.is_autocommit() {
+            // SQLite gave up the whole transaction, as it may when the disk is full.
+            return Err(result
+                .err()
+                .unwrap_or(StoreError::Failed("the transaction was lost".to_owned())));
+        }
+        match result {
+            Ok(()) => savepoint.commit()?,
+            // Dropped, it is rolled back.
+            Err(_) => drop(savepoint),
+        }
+        results.push(result);
+    }
+    transaction.commit()?;
+    Ok(results)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn worker() -> Arc<Worker> {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (x INTEGER UNIQUE)").unwrap();
+        Arc::new(Worker::start("test-worker", db, drop).unwrap())
+    }
+
+    fn insert(x: i64) -> impl FnMut(&Connection) -> Result<(), StoreError> {
+        move |db| {
+            db.execute("INSERT INTO t VALUES (?1)", [x])?;
+            Ok(())
+        }
+    }
+
+    async fn count(worker: &Worker) -> i64 {
+        let count = |db: &Connection| Ok(db.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?);
+        worker.run(count).await.unwrap()
+    }
+
+    /// D2: one job's failure, or panic, undoes that job alone.
+    #[tokio::test]
+    async fn d2_a_job_that_fails_undoes_itself_only() {
+        let worker = worker();
+        let panics = |db: &Connection| -> Result<(), StoreError> {
+            db.execute("INSERT INTO t VALUES (7)", [])?;
+            panic!("on purpose");
+        };
+        let (first, twice, panicked, last) = tokio::join!(
+            worker.run(insert(1)),
+            worker.run(insert(1)),
+            worker.run(panics),
+            worker.run(insert(2))
+        );
+        assert!(first.is_ok() && last.is_ok());
+        assert!(matches!(twice, Err(StoreError::Failed(_))));
+        assert!(panicked.unwrap_err().to_string().contains("on purpose"));
+        assert_eq!(count(&worker).await, 2);
+    }
+
+    /// D2: those who wait for commits hear of them in the order in which they asked; one who panics at it has its answer, and
+    /// the others theirs.
+    #[tokio::test]
+    async fn d2_answers_come_in_order() {
+        let worker = worker();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let jobs = (0..200).map(|x| {
+            let heard = heard.clone();
+            let then = move |result: &Result<(), StoreError>| {
+                assert!(result.is_ok());
+                heard.lock().unwrap().push(x);
+                assert!(x != 50, "on purpose");
+            };
+            worker.run_then(insert(x), Box::new(then))
+        });
+        let results = futures_util::future::join_all(jobs).await;
+        assert!(results.iter().all(Result::is_ok));
+        assert_eq!(*heard.lock().unwrap(), (0..200).collect::<Vec<_>>());
+    }
+
+    /// D2: what was handed over is done before the thread ends, whoever waits for it; what comes later is refused.
+    #[tokio::test]
+    async fn d2_the_end_waits_for_what_was_handed_over() {
+        let worker = worker();
+        let jobs: Vec<_> = (0..100)
+            .map(|x| {
+                let worker = worker.clone();
+                tokio::spawn(async move { worker.run(insert(x)).await })
+            })
+            .collect();
+        while worker.room.available_permits() == WAITING {
+            tokio::task::yield_now().await;
+        }
+        worker.end();
+        let late = worker.run(insert(1000)).await;
+        assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
+        tokio::join!(worker.ended(), worker.ended());
+        let mut done = 0;
+        for job in jobs {
+            match job.await.unwrap() {
+                Ok(()) => done += 1,
+                Err(error) => assert!(matches!(error, StoreError::Closed), "{error}"),
+            }
+        }
+        assert!(done > 0, "what was with the thread has been done");
+    }
+}
