@@ -119,7 +119,19 @@ impl Bus {
             ..self.entry(&room.endpoint, event, origin)
         };
         let row = room.endpoint.queue.committed(entry, id);
+        if let Row::Closed = row {
+            self.missed(&room.endpoint, event.size_bytes());
+        }
         self.took(&room.endpoint, row);
+    }
+
+    /// What was stored for a handler that left the bus meanwhile belongs to the one that has its name now.
+    fn missed(self: &Arc<Self>, left: &Arc<Endpoint>, size: usize) {
+        let now = self.registry().endpoints.get(left.name()).map(|(endpoint, _)| endpoint.clone());
+        if let Some(endpoint) = now.filter(|endpoint| !Arc::ptr_eq(endpoint, left)) {
+            endpoint.queue.missed(size);
+            self.refill(&endpoint);
+        }
     }
 
     /// On the store's thread: a delivery that was made of a dead letter.
@@ -132,7 +144,7 @@ impl Bus {
     fn took(self: &Arc<Self>, endpoint: &Arc<Endpoint>, row: Row) {
         match row {
             Row::Queued { start_worker: true } => self.start_worker(endpoint.clone()),
-            Row::Queued { start_worker: false } | Row::Left => {}
+            Row::Queued { start_worker: false } | Row::Left | Row::Closed => {}
             Row::Early(entry) => {
                 let due = entry.not_before.unwrap_or(entry.since);
                 self.put_back_at(endpoint, *entry, due);

@@ -16,7 +16,7 @@ use crate::store::StoreOptions;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct StoreTable {
     size: Option<Size<u64>>,
-    dead_letters: Option<Count<u64, 1_000_000_000>>,
+    dead_letters: Option<Count<usize, 1_000_000_000>>,
     dead_letter_age: Option<Time>,
     deduplication: Option<Time>,
 }

@@ -27,7 +27,7 @@ fn d1_a_data_directory_and_its_bounds_obeyed() {
     let config = dir.read().unwrap();
     assert_eq!(config.data_dir, Some(dir.0.path().join("kept/here")));
     let options = config.store_options();
-    assert_eq!((options.size, options.dead_letters), (1 << 30, 7));
+    assert_eq!((options.max_bytes, options.dead_letters), (1 << 30, 7));
     assert_eq!((options.dead_letter_age, options.deduplication), (5 * HOUR, HOUR));
     assert_eq!(read("").data_dir, None);
 }
