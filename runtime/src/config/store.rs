@@ -56,7 +56,7 @@ impl StoreTable {
             options.max_bytes = size.get();
         }
         if let Some(most) = &self.dead_letters {
-            options.dead_letters = most.get() as usize;
+            options.dead_letters = most.get();
         }
         if let Some(age) = &self.dead_letter_age {
             options.dead_letter_age = age.get();
