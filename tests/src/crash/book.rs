@@ -49,15 +49,19 @@ pub(super) struct Book {
 impl Book {
     /// What a file says.
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let text = fs::read(path)?;
+        Ok(Self::of(&String::from_utf8_lossy(&fs::read(path)?)))
+    }
+
+    /// What these lines say.
+    pub(super) fn of(lines: &str) -> Self {
         let mut book = Self::default();
-        for line in String::from_utf8_lossy(&text).lines().filter(|line| !line.is_empty()) {
+        for line in lines.lines().filter(|line| !line.is_empty()) {
             match Record::parse(line) {
                 Some(record) => book.add(record),
                 None => book.torn += 1,
             }
         }
-        Ok(book)
+        book
     }
 
     fn add(&mut self, record: Record) {

@@ -51,7 +51,7 @@ impl Fate {
     /// How many bytes of nothing each of its events has.
     pub(super) fn padding(self) -> usize {
         match self {
-            Self::Heavy(_) | Self::Ending { .. } => 16 * 1024,
+            Self::Heavy(_) | Self::Ending { .. } => 64 * 1024,
             _ => 0,
         }
     }

@@ -30,7 +30,7 @@ const QUEUE: QueuePolicy = QueuePolicy {
 };
 const BACKLOG: BacklogPolicy = BacklogPolicy {
     events: 1000,
-    bytes: 64 * 1024 * 1024,
+    bytes: 256 * 1024 * 1024,
 };
 
 fn retry(attempts: u32) -> RetryPolicy {

@@ -7,6 +7,9 @@ use super::book::{Attempt, Book};
 use super::handlers::DOOMED_ATTEMPTS;
 use super::name::Name;
 
+#[cfg(test)]
+mod tests;
+
 /// How many examples are named.
 const EXAMPLES: usize = 5;
 
@@ -149,24 +152,21 @@ fn counts(book: &Book) -> Option<String> {
     if let Some((id, counts)) = several.into_iter().next() {
         return Some(format!("the report {id} came with several contents: {counts:?}"));
     }
-    let counts: BTreeSet<u64> = book.counts.values().flatten().copied().collect();
-    (counts.len() != book.counts.len() || counts.last().is_some_and(|last| *last < counts.len() as u64)).then(|| {
-        let (reports, numbers) = (book.counts.len(), counts.len());
-        format!(
-            "{reports} reports of the plugin tell {numbers} different numbers, up to {:?}",
-            counts.last()
-        )
-    })
+    let (reports, numbers) = (book.counts.len(), numbers(book).len());
+    (numbers != reports).then(|| format!("{reports} reports of the plugin tell {numbers} different numbers"))
 }
 
-/// The same in the end: the plugin has counted as far as there were events of it, leaving none out.
+/// How far the plugin has counted, by its reports.
+fn numbers(book: &Book) -> BTreeSet<u64> {
+    book.counts.values().flatten().copied().collect()
+}
+
+/// The same in the end: the plugin has counted each event of its own, and nothing else.
 fn total(book: &Book) -> Option<String> {
-    let events = book.counts.len() as u64;
-    (book.total.unwrap_or(0) != events).then(|| {
-        format!(
-            "the plugin's store says {:?}, and {events} events were committed with their reports",
-            book.total
-        )
+    let (events, last) = (book.counts.len() as u64, numbers(book).last().copied().unwrap_or(0));
+    (book.total != Some(events) || last != events).then(|| {
+        let total = book.total;
+        format!("the plugin's store says {total:?}; {events} reports of it are there, the last of number {last}")
     })
 }
 

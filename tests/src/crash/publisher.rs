@@ -9,11 +9,12 @@ use super::name::Name;
 use super::record::Record;
 
 /// What it did last before the kill.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Last {
-    name: Name,
-    /// Those who were owed it when its publish returned; empty if it had not.
-    by: Vec<String>,
+    /// The last one whose publish has returned, and who is owed it.
+    acked: Option<(Name, Vec<String>)>,
+    /// One whose publish had not returned.
+    under_way: Option<Name>,
 }
 
 /// Publishes one event after the other, each when the publish before it has returned.
@@ -27,21 +28,13 @@ pub(super) struct Publisher {
 
 impl Last {
     /// What a publisher did last, by the end of the records.
-    pub(super) fn of(publisher: u32, records: &[Record]) -> Option<Self> {
-        let mut last: Option<Self> = None;
+    pub(super) fn of(publisher: u32, records: &[Record]) -> Self {
+        let mut last = Self::default();
         for record in records {
             match record {
-                Record::Trying(name) if name.publisher == publisher => {
-                    last = Some(Self {
-                        name: *name,
-                        by: Vec::new(),
-                    });
-                }
+                Record::Trying(name) if name.publisher == publisher => last.under_way = Some(*name),
                 Record::Acked(name, by) if name.publisher == publisher => {
-                    last = Some(Self {
-                        name: *name,
-                        by: by.clone(),
-                    });
+                    (last.acked, last.under_way) = (Some((*name, by.clone())), None);
                 }
                 _ => {}
             }
@@ -52,10 +45,8 @@ impl Last {
 
 impl Publisher {
     /// Until the runtime takes no more.
-    pub(super) async fn run(self, last: Option<Last>) {
-        if let Some(last) = last
-            && !self.resume(&last).await
-        {
+    pub(super) async fn run(self, last: Last) {
+        if !self.resume(last).await {
             return;
         }
         for number in 0.. {
@@ -70,25 +61,32 @@ impl Publisher {
         }
     }
 
-    /// As a publisher does that has had no answer: publishes the last one again, with the same id. One that had its answer
-    /// does so too, and is told that it is known (D6).
-    async fn resume(&self, last: &Last) -> bool {
-        if last.by.is_empty() {
-            return self.publish(last.name).await;
+    /// Goes on as a publisher does that has had no answer: publishes what was under way again, with the same id. What it had
+    /// an answer for it publishes again too, and is told that it is known (D6).
+    async fn resume(&self, last: Last) -> bool {
+        if let Some((name, by)) = last.acked
+            && !self.again(name, &by).await
+        {
+            return false;
         }
-        match self.runtime.publish_async(last.name.event(self.padding)).await {
+        match last.under_way {
+            Some(name) => self.publish(name).await,
+            None => true,
+        }
+    }
+
+    async fn again(&self, name: Name, by: &[String]) -> bool {
+        match self.runtime.publish_async(name.event(self.padding)).await {
             Ok(receipt) => {
                 let known = receipt.duplicates;
-                if known < last.by.len() {
-                    self.log.wrong(format!(
-                        "{} was published again and known to {known} of {:?}",
-                        last.name, last.by
-                    ));
+                if known < by.len() {
+                    self.log
+                        .wrong(format!("{name} was published again, and known to {known} of {by:?}"));
                 }
-                self.log.write(&Record::Again(last.name, known as u64));
+                self.log.write(&Record::Again(name, known as u64));
                 true
             }
-            Err(error) => self.goes_on(last.name, &error),
+            Err(error) => self.goes_on(name, &error),
         }
     }
 

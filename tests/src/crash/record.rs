@@ -63,7 +63,9 @@ impl Record {
         let name = |at: usize| parts.get(at)?.as_str()?.parse::<Name>().ok();
         let texts = |at: usize| {
             let all = parts.get(at)?.as_array()?;
-            all.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+            all.iter()
+                .map(|one| one.as_str().map(str::to_owned))
+                .collect::<Option<Vec<_>>>()
         };
         Some(match tag.as_str()? {
             "life" => Self::Life(small(0)?),
