@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bus::{Bus, BusConfig};
-use crate::delivery::{DeadLetterStore, MemoryDeadLetters};
+use crate::delivery::{DeadLetterStore, DeliveryStore, MemoryDeadLetters};
 use crate::event::EventLimits;
 use crate::handler::OutboxLimits;
-use crate::key_value::{KeyValueStore, MemoryKeyValueStore};
+use crate::key_value::{Commits, KeyValueStore, MemoryKeyValueStore};
 use crate::limits::Limits;
 use crate::plugin::Manager;
 use crate::plugin::Shared;
@@ -17,6 +17,8 @@ use crate::sandbox::cache::Cache;
 use crate::sandbox::engine::Engines;
 use crate::sandbox::load::Loader;
 use crate::sandbox::{Compiler, EngineError, EngineOptions, LogSink, TracingLog};
+#[cfg(feature = "durable")]
+use crate::store::DurableStore;
 
 /// The settings of a runtime; the defaults bound everything.
 pub struct RuntimeBuilder {
@@ -30,8 +32,10 @@ pub struct RuntimeBuilder {
     cache_dir: Option<PathBuf>,
     cache_size: u64,
     publish_timeout: Duration,
-    dead_letters: Arc<dyn DeadLetterStore>,
-    key_value: Arc<dyn KeyValueStore>,
+    dead_letters: Option<Arc<dyn DeadLetterStore>>,
+    key_value: Option<Arc<dyn KeyValueStore>>,
+    #[cfg(feature = "durable")]
+    store: Option<DurableStore>,
     log: Arc<dyn LogSink>,
     #[cfg(feature = "wasi-http")]
     resolver: Arc<dyn crate::sandbox::Resolver>,
@@ -44,6 +48,9 @@ pub enum BuildError {
     /// It was built outside a tokio runtime.
     #[error("a Palisade runtime is built inside a tokio runtime: call this from an async function, or enter one first")]
     NoTokio,
+    /// A store was given, and another place for dead letters.
+    #[error("the store keeps the dead letters; give it or `dead_letters`, not both")]
+    DeadLettersTwice,
     /// The sandbox could not be set up.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -51,6 +58,42 @@ pub enum BuildError {
     #[cfg(feature = "wasi-http")]
     #[error("TLS for plugins' HTTP requests can't be set up: {0}")]
     Tls(String),
+}
+
+/// Where everything is kept.
+struct Stores {
+    deliveries: Option<Arc<dyn DeliveryStore>>,
+    dead_letters: Arc<dyn DeadLetterStore>,
+    key_value: Arc<dyn KeyValueStore>,
+    commits: Commits,
+}
+
+impl Stores {
+    fn of(builder: &RuntimeBuilder) -> Result<Self, BuildError> {
+        let (dead_letters, key_value) = (builder.dead_letters.clone(), builder.key_value.clone());
+        #[cfg(feature = "durable")]
+        if let Some(store) = builder.store.clone() {
+            if dead_letters.is_some() {
+                return Err(BuildError::DeadLettersTwice);
+            }
+            let commits = match &key_value {
+                Some(_) => Commits::OfTheirOwn,
+                None => Commits::WithTheAck,
+            };
+            return Ok(Self {
+                deliveries: Some(Arc::new(store.clone())),
+                dead_letters: Arc::new(store.clone()),
+                key_value: key_value.unwrap_or_else(|| Arc::new(store)),
+                commits,
+            });
+        }
+        Ok(Self {
+            deliveries: None,
+            dead_letters: dead_letters.unwrap_or_else(|| Arc::new(MemoryDeadLetters::default())),
+            key_value: key_value.unwrap_or_else(|| Arc::new(MemoryKeyValueStore::default())),
+            commits: Commits::OfTheirOwn,
+        })
+    }
 }
 
 impl Default for RuntimeBuilder {
@@ -67,8 +110,10 @@ impl Default for RuntimeBuilder {
             cache_dir: None,
             cache_size: 1024 * 1024 * 1024,
             publish_timeout: Duration::from_secs(30),
-            dead_letters: Arc::new(MemoryDeadLetters::default()),
-            key_value: Arc::new(MemoryKeyValueStore::default()),
+            dead_letters: None,
+            key_value: None,
+            #[cfg(feature = "durable")]
+            store: None,
             log: Arc::new(TracingLog),
             #[cfg(feature = "wasi-http")]
             resolver: Arc::new(crate::sandbox::SystemResolver),
@@ -153,18 +198,32 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets where dead letters are kept: in memory, the last 1,000, unless given.
+    /// Sets the store of a data directory: durable events are in it before a publish of them returns, and dead letters and
+    /// what plugins keep in their key-value stores are in it, too. Without it everything is in memory.
+    ///
+    /// What a plugin's handler wrote is committed there together with what it published and the end of its event: all of it
+    /// or nothing.
+    #[cfg(feature = "durable")]
+    #[must_use]
+    pub fn store(mut self, store: DurableStore) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sets where dead letters are kept: in memory, the last 1,000, unless given. With [`store`](Self::store) they are there,
+    /// because the end of an event and its dead letter are committed together; then this is an error of `build`.
     #[must_use]
     pub fn dead_letters(mut self, store: impl DeadLetterStore) -> Self {
-        self.dead_letters = Arc::new(store);
+        self.dead_letters = Some(Arc::new(store));
         self
     }
 
     /// Sets where plugins that are granted a key-value store have it: in memory, at most 1 GiB of all plugins together,
-    /// unless given.
+    /// or in the [`store`](Self::store), unless given. One that is given here commits by itself, before the event is
+    /// acknowledged: should the process end between the two, the event comes again.
     #[must_use]
     pub fn key_value(mut self, store: impl KeyValueStore) -> Self {
-        self.key_value = Arc::new(store);
+        self.key_value = Some(Arc::new(store));
         self
     }
 
@@ -187,9 +246,10 @@ impl RuntimeBuilder {
     /// Builds the runtime: sets up the engine and starts its clock.
     ///
     /// # Errors
-    /// When there is no tokio runtime around, or the sandbox can't be set up.
+    /// When there is no tokio runtime around, two places for dead letters were given, or the sandbox can't be set up.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let tokio = Runtime::tokio().ok_or(BuildError::NoTokio)?;
+        let stores = Stores::of(&self)?;
         let engines = Arc::new(Engines::new(self.engine)?);
         let (events, bytes) = self.native_outbox;
         let outbox = Arc::new(OutboxLimits {
@@ -201,7 +261,8 @@ impl RuntimeBuilder {
             limits: outbox.clone(),
             max_hops: self.max_hops,
             publish_timeout: self.publish_timeout,
-            dead_letters: self.dead_letters,
+            dead_letters: stores.dead_letters,
+            store: stores.deliveries,
         };
         let bus = Bus::new(bus, tokio);
         let shared = Shared {
@@ -213,7 +274,8 @@ impl RuntimeBuilder {
                 cache: self.cache_dir.map(|path| Arc::new(Cache::new(path, self.cache_size))),
             },
             outbox,
-            key_value: self.key_value,
+            key_value: stores.key_value,
+            key_value_commits: stores.commits,
             log: self.log,
             #[cfg(feature = "wasi-http")]
             network: Arc::new(crate::sandbox::Network::new(self.resolver).map_err(BuildError::Tls)?),

@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use crate::delivery::PluginWrites;
 use crate::draft::{Draft, DraftError, stamp};
 use crate::event::{Event, EventLimits};
+use crate::key_value::KeyValueError;
 use crate::limits::LimitKind;
 use crate::outcome::{Class, HandlerName};
 
@@ -84,6 +86,30 @@ pub struct Completion {
     pub outbox: Vec<Event>,
     /// What a metered guest burnt.
     pub fuel: Option<u64>,
+    /// S12: what the handler wrote that the bus has to commit together with the acknowledgement.
+    pub(crate) uncommitted: Option<Uncommitted>,
+}
+
+/// What a plugin's call wrote to its key-value store and nobody sees yet, with the instance that it belongs to: it takes no
+/// other call before the commit, and is thrown away if there is none.
+pub(crate) struct Uncommitted {
+    pub(crate) writes: PluginWrites,
+    pub(crate) instance: Box<dyn HeldInstance>,
+}
+
+/// An instance that waits for a commit.
+pub(crate) trait HeldInstance: Send {
+    /// It goes on with what is now everybody's.
+    fn committed(self: Box<Self>);
+
+    /// It thinks that it wrote what it did not, and is gone. Says what the call came to.
+    fn refused(self: Box<Self>, error: &KeyValueError) -> Fault;
+}
+
+impl std::fmt::Debug for Uncommitted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Uncommitted").field(&self.writes).finish()
+    }
 }
 
 impl Completion {
@@ -93,6 +119,7 @@ impl Completion {
             result: Ok(()),
             outbox,
             fuel: None,
+            uncommitted: None,
         }
     }
 
@@ -102,6 +129,7 @@ impl Completion {
             result: Err(fault),
             outbox: Vec::new(),
             fuel: None,
+            uncommitted: None,
         }
     }
 }
@@ -123,7 +151,8 @@ pub trait Handler: Send + Sync + 'static {
         None
     }
 
-    /// Why it can take nothing now, if so: its queue then refuses events as `unavailable`.
+    /// Why it can take nothing now, if so: its queue then refuses events as `unavailable` or, where they are durable, keeps
+    /// them until it can, which is looked for once a second.
     fn unavailable(&self) -> Option<String> {
         None
     }
@@ -443,6 +472,7 @@ where
                 result,
                 outbox,
                 fuel: None,
+                uncommitted: None,
             }
         })
     }

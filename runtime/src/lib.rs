@@ -64,7 +64,7 @@ mod terminal;
 pub use builder::{BuildError, RuntimeBuilder};
 pub use bus::{
     BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, OnFault, PublishError, RedriveError,
-    SubscribeError, SubscribeOptions, SubscriptionId,
+    Redriven, SubscribeError, SubscribeOptions, SubscriptionId,
 };
 pub use delivery::{
     Backlog, BacklogPolicy, BreakerPolicy, BreakerState, DeadLetter, DeadLetterError, DeadLetterFilter, DeadLetterId,

@@ -218,6 +218,8 @@ pub struct Report {
     pub disposition: Disposition,
     /// One for each matched handler, in no particular order.
     pub outcomes: Vec<Outcome>,
+    /// How many durable handlers were given an event of this source and id within 24 h, and don't get it again.
+    pub duplicates: usize,
 }
 
 /// Filtered, unmatched and delivered are different answers; a refused event is an error of `publish`.
@@ -238,10 +240,11 @@ pub enum Disposition {
 }
 
 impl Report {
-    pub(crate) fn delivered(outcomes: Vec<Outcome>) -> Self {
+    pub(crate) fn delivered(outcomes: Vec<Outcome>, duplicates: usize) -> Self {
         Self {
             disposition: Disposition::Delivered,
             outcomes,
+            duplicates,
         }
     }
 
@@ -249,6 +252,7 @@ impl Report {
         Self {
             disposition,
             outcomes: Vec::new(),
+            duplicates: 0,
         }
     }
 
@@ -266,7 +270,7 @@ impl Report {
 }
 
 /// What `publish_async` answers: what the queues took, not how it ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Receipt {
     /// How many handlers are subscribed to the type.
@@ -277,7 +281,9 @@ pub struct Receipt {
     pub enqueued: usize,
     /// How many queues dropped it at once, as their policy says (`drop-newest`).
     pub dropped: usize,
-    /// The handlers that did not get it, and why. `matched` is `enqueued`, `dropped` and these.
+    /// How many durable handlers were given an event of this source and id within 24 h, and don't get it again.
+    pub duplicates: usize,
+    /// The handlers that did not get it, and why. `matched` is `enqueued`, `dropped`, `duplicates` and these.
     pub refused: Vec<Refusal>,
 }
 

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use crate::builder::RuntimeBuilder;
 use crate::bus::{
-    Bus, BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, PublishError, RedriveError,
+    Bus, BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, PublishError, RedriveError, Redriven,
     SubscribeError, SubscribeOptions, SubscriptionId,
 };
 use crate::clock::deadline;
-use crate::delivery::{DeadLetterId, DeadLetterReason, DeadLetterStore};
+use crate::delivery::{Backlog, DeadLetterFilter, DeadLetterId, DeadLetterReason, DeadLetterStore, StoreError};
 use crate::event::{Event, EventLimits, types};
 use crate::handler::{Context, Failure, Handler, Native};
 use crate::key_value::KeyValueUsage;
@@ -83,8 +83,10 @@ pub struct RuntimeHealth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// How many deliveries were given up because the drain deadline passed.
+    /// How many deliveries were given up because the drain deadline passed. None of them was durable.
     pub abandoned: usize,
+    /// How many durable ones are in the store, for the next runtime that has it.
+    pub kept: u64,
 }
 
 impl Runtime {
@@ -210,6 +212,9 @@ impl Runtime {
             .iter()
             .map(|pattern| pattern.parse())
             .collect::<Result<Vec<Pattern>, _>>()?;
+        if name.is_empty() || name.contains('/') {
+            return Err(SubscribeError::BadName(name.to_owned()));
+        }
         self.inner
             .bus
             .subscribe(&patterns, &HandlerName::native(name), &handler, &options)
@@ -381,6 +386,22 @@ impl Runtime {
         self.inner.bus.redrive(id).await
     }
 
+    /// Sends all of those again that are meant, the oldest first; what becomes a dead letter again meanwhile is not sent twice.
+    ///
+    /// # Errors
+    /// When the store of dead letters can't be read. That one of them is not taken is no error: the answer names it.
+    pub async fn redrive_all(&self, which: &DeadLetterFilter) -> Result<Redriven, RedriveError> {
+        self.inner.bus.redrive_all(which).await
+    }
+
+    /// What is owed on the disk, by handler: those included that nobody has loaded or subscribed now. Empty without a store.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn backlogs(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.inner.bus.backlogs().await
+    }
+
     /// What went over the bus so far.
     pub fn stats(&self) -> BusStats {
         self.inner.bus.stats()
@@ -408,6 +429,9 @@ impl Runtime {
 
     /// Ends the runtime in order: takes no more events, publishes `system.shutdown`, finishes what is queued until the
     /// limit, then stops the plugins, for which there is at least a second. What could not be finished is counted and logged.
+    ///
+    /// What is durable is not waited for but for the attempts that run: the rest is in the store, which is closed at the end,
+    /// so that another runtime may open it.
     pub async fn shutdown(&self, limit: Duration) -> Drained {
         let deadline = deadline(limit);
         self.inner.bus.close();
@@ -421,15 +445,23 @@ impl Runtime {
         self.inner.manager.shut_down(last).await;
         // What plugins published in `stop`, to native handlers and to those that stopped later.
         abandoned += self.inner.bus.drain(deadline).await;
-        Drained { abandoned }
+        let kept = self.inner.bus.close_store().await;
+        Drained { abandoned, kept }
     }
 
     /// Publishes `system.startup`; call it when all plugins have started and events are about to come.
+    ///
+    /// From here on the store is looked through once a minute: what is owed to a handler that is neither subscribed nor of a
+    /// plugin that is loaded becomes a dead letter, `orphaned`, when it is older than that handler's `retry.max-age` was.
     pub async fn announce(&self) {
         self.inner
             .bus
             .publish_host(types::SYSTEM_STARTUP, &serde_json::json!({}), None)
             .await;
+        let manager = Arc::downgrade(&self.inner.manager);
+        self.inner
+            .bus
+            .keep_house(move || manager.upgrade().map(|manager| manager.handler_names()));
     }
 
     pub(crate) fn tokio() -> Option<TokioHandle> {

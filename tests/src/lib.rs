@@ -6,7 +6,10 @@ pub mod wat;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use palisade::{EngineOptions, Event, Failure, Grants, Limits, Origin, PluginConfig, PluginSpec, Runtime};
+use palisade::{
+    DeadLetter, DeadLetterFilter, EngineOptions, Event, Failure, Grants, Limits, Origin, PluginConfig, PluginSpec,
+    Runtime,
+};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -92,6 +95,13 @@ pub async fn runtime_with(specs: impl IntoIterator<Item = PluginSpec>) -> Runtim
         .await
         .expect("all plugins start");
     runtime
+}
+
+/// All dead letters, the oldest first.
+pub async fn dead_letters(runtime: &Runtime) -> Vec<DeadLetter> {
+    let letters = runtime.dead_letters();
+    let all = letters.list(&DeadLetterFilter::all(), None, usize::MAX).await;
+    all.expect("the dead letters")
 }
 
 /// An event with JSON data.

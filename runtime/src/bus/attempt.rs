@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Bus;
 use super::caller::waiting;
-use super::endpoint::Endpoint;
+use super::endpoint::{Effects, Endpoint};
 use super::lanes::Lane;
 use super::queue::Entry;
 use crate::delivery::{Change, Passage};
@@ -22,17 +22,17 @@ impl Bus {
         passage: Option<Passage<'_>>,
         delivery: Delivery,
         started: Instant,
-    ) -> (Outcome, Vec<Event>) {
+    ) -> (Outcome, Effects) {
         // Dropped with the attempt, after the passage: a probe that nobody waits for any more makes way for another.
         let mut interrupted = Interrupted(Some((self, endpoint)));
-        let (outcome, outbox, change) = endpoint.attempt(passage, delivery, started).await;
+        let (outcome, effects, change) = endpoint.attempt(passage, delivery, started).await;
         interrupted.0 = None;
         match change {
             Change::None => {}
             Change::Released => self.resume(endpoint),
             Change::Opened(until) => self.resume_at(endpoint, until),
         }
-        (outcome, outbox)
+        (outcome, effects)
     }
 
     /// Starts what a paused queue needs.

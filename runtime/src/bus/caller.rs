@@ -20,6 +20,7 @@ pub(crate) struct Caller {
 /// The publisher's end. Dropped before the attempt has begun, there will be none; dropped while it runs, it is cancelled.
 pub(crate) struct Waiting {
     deadline: Instant,
+    deadline_of: DeadlineOf,
     claimed: Arc<AtomicBool>,
     answer: oneshot::Receiver<Outcome>,
 }
@@ -36,6 +37,7 @@ pub(crate) fn waiting(deadline: Instant, deadline_of: DeadlineOf) -> (Caller, Wa
     };
     let waiting = Waiting {
         deadline,
+        deadline_of,
         claimed,
         answer: answered,
     };
@@ -60,6 +62,22 @@ impl Caller {
 }
 
 impl Waiting {
+    /// Whose deadline it is that ends the wait.
+    pub(crate) fn deadline_of(&self) -> DeadlineOf {
+        self.deadline_of
+    }
+
+    /// The outcome of the attempt at a stored event, which is made whether somebody waits or not; else whether it had begun
+    /// when the wait was over.
+    pub(crate) async fn outcome_of_stored(mut self) -> Result<Outcome, bool> {
+        match timeout_at(self.deadline, &mut self.answer).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            // There are so many before it that it is on the disk only.
+            Ok(Err(_)) => Err(false),
+            Err(_) => Err(self.claimed.swap(true, Ordering::SeqCst)),
+        }
+    }
+
     /// The outcome of the attempt; none if it had not begun by the deadline, or never will.
     pub(crate) async fn outcome(mut self) -> Option<Outcome> {
         match timeout_at(self.deadline, &mut self.answer).await {

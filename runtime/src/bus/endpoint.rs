@@ -6,17 +6,23 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::bus::inflight::Inflight;
 use crate::bus::lanes::Lane;
 use crate::bus::queue::Queue;
 use crate::clock::after;
 use crate::delivery::{
-    Breaker, BreakerPolicy, BreakerState, Change, EventOrder, Passage, QueuePolicy, RetryPolicy, Sign, Tripped,
+    BacklogPolicy, Breaker, BreakerPolicy, BreakerState, Change, DeliveryMode, EventOrder, Passage, QueuePolicy,
+    RetryPolicy, Sign, Tripped,
 };
 use crate::event::Event;
-use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, panic_message};
+use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Uncommitted, panic_message};
 use crate::outcome::{Class, HandlerName, Outcome};
+
+/// How many events may be handled and not yet acknowledged on the disk. Those are what comes again after a crash.
+const UNACKNOWLEDGED: u32 = 256;
 
 /// Tells endpoints apart; a name that is used again gets a new id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +44,10 @@ pub struct SubscribeOptions {
     pub ordering: EventOrder,
     /// When it is left in peace because it fails too often; `None`: never.
     pub breaker: Option<BreakerPolicy>,
+    /// Whether its events survive the process; ephemeral unless given.
+    pub mode: DeliveryMode,
+    /// How much it may be owed on the disk, where it is durable.
+    pub backlog: BacklogPolicy,
 }
 
 impl Default for SubscribeOptions {
@@ -49,6 +59,8 @@ impl Default for SubscribeOptions {
             retry: RetryPolicy::default(),
             ordering: EventOrder::None,
             breaker: Some(BreakerPolicy::default()),
+            mode: DeliveryMode::Ephemeral,
+            backlog: BacklogPolicy::default(),
         }
     }
 }
@@ -95,6 +107,20 @@ impl SubscribeOptions {
         self.breaker = policy.into();
         self
     }
+
+    /// Sets whether its events survive the process: `Durable` needs a [store](crate::RuntimeBuilder::store).
+    #[must_use]
+    pub fn mode(mut self, mode: DeliveryMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets how much it may be owed on the disk, where it is durable.
+    #[must_use]
+    pub fn backlog(mut self, backlog: BacklogPolicy) -> Self {
+        self.backlog = backlog;
+        self
+    }
 }
 
 /// A handler on the bus.
@@ -105,11 +131,28 @@ pub(crate) struct Endpoint {
     timeout: Duration,
     pub(crate) queue: Queue,
     pub(crate) retry: RetryPolicy,
+    /// Ends of deliveries that are on their way to the disk.
+    pub(crate) acknowledgements: Arc<Semaphore>,
     ordering: EventOrder,
+    mode: DeliveryMode,
     breaker: Option<Breaker>,
     counts: Counts,
     dropped: AtomicU64,
     turn: AtomicU8,
+}
+
+/// What an attempt that went well wants to have done.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// What the handler published.
+    pub(crate) outbox: Vec<Event>,
+    pub(crate) uncommitted: Option<Uncommitted>,
+}
+
+impl Effects {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outbox.is_empty() && self.uncommitted.is_none()
+    }
 }
 
 /// When a handler has its turn among those of one publish, by what it did with the last event. A guest that spins keeps
@@ -131,8 +174,9 @@ impl Endpoint {
         name: HandlerName,
         handler: Arc<dyn Handler>,
         options: &SubscribeOptions,
+        inflight: Arc<Inflight>,
     ) -> Arc<Self> {
-        let queue = Queue::new(options.queue, handler.concurrency().max(1));
+        let queue = Queue::new(options.queue, options.backlog, handler.concurrency().max(1), inflight);
         let (timeout, retry) = (options.timeout, options.retry);
         Arc::new(Self {
             id,
@@ -141,7 +185,9 @@ impl Endpoint {
             timeout,
             queue,
             retry,
+            acknowledgements: Arc::new(Semaphore::new(UNACKNOWLEDGED as usize)),
             ordering: options.ordering.clone(),
+            mode: options.mode,
             breaker: options.breaker.map(Breaker::new),
             counts: Counts::default(),
             dropped: AtomicU64::new(0),
@@ -167,6 +213,17 @@ impl Endpoint {
 
     pub(crate) fn unavailable(&self) -> Option<String> {
         self.handler.unavailable()
+    }
+
+    /// Returns when it is at nothing, and the store knows of all ends.
+    pub(crate) async fn at_rest(&self) {
+        self.queue.idle().await;
+        drop(self.acknowledgements.acquire_many(UNACKNOWLEDGED).await);
+    }
+
+    /// D1: whether its events are stored before they are given to it.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.mode == DeliveryMode::Durable
     }
 
     /// The deadline of an attempt that started then, for a publisher who waits so long, and whose of the two it is.
@@ -213,11 +270,16 @@ impl Endpoint {
         passage: Option<Passage<'_>>,
         delivery: Delivery,
         started: Instant,
-    ) -> (Outcome, Vec<Event>, Change) {
+    ) -> (Outcome, Effects, Change) {
         let attempts = delivery.attempt;
         // S9: a panic, of a native handler or of a host function that a guest called, fails this attempt only.
         let call = AssertUnwindSafe(async { self.handler.handle(delivery).await });
-        let Completion { result, outbox, fuel } = call.catch_unwind().await.unwrap_or_else(|panic| {
+        let Completion {
+            result,
+            outbox,
+            fuel,
+            uncommitted,
+        } = call.catch_unwind().await.unwrap_or_else(|panic| {
             let message = format!("{} panicked: {}", self.name, panic_message(&*panic));
             Completion::failed(Fault::new(Class::HostPanic, message))
         });
@@ -240,7 +302,7 @@ impl Endpoint {
                 fuel,
                 fault,
             },
-            outbox,
+            Effects { outbox, uncommitted },
             change,
         )
     }
@@ -270,6 +332,33 @@ impl Endpoint {
         self.not_attempted(Class::Overloaded, message, Some(of), started)
     }
 
+    /// D9: the outcome of a `publish` whose event is stored, and waits for the handler's plugin.
+    pub(crate) fn is_away(&self, started: Instant, why: &str) -> Outcome {
+        let message = format!("{why}; the event is stored, and will be delivered when that is over");
+        self.not_attempted(Class::Unavailable, message, None, started)
+    }
+
+    /// The outcome of a `publish` whose event is stored, and had no attempt that ended by the publisher's deadline.
+    pub(crate) fn goes_on(&self, started: Instant, of: DeadlineOf, has_begun: bool) -> Outcome {
+        let name = &self.name;
+        if !has_begun {
+            let message = format!(
+                "{name} had others before it until {}; the event is stored, and will be delivered",
+                of.shown()
+            );
+            return self.not_attempted(Class::Overloaded, message, Some(of), started);
+        }
+        let message = format!(
+            "{name} was at it still at {}; it goes on, for the event is stored",
+            of.shown()
+        );
+        // The attempt itself is counted when it ends.
+        Outcome {
+            attempts: 1,
+            ..self.outcome(Class::Timeout, message, Some(of), started)
+        }
+    }
+
     /// The outcome of a `publish` that was queued and had no turn by its deadline.
     pub(crate) fn had_no_turn(&self, started: Instant, of: DeadlineOf) -> Outcome {
         let message = format!("{} had others before it until {}", self.name, of.shown());
@@ -285,6 +374,10 @@ impl Endpoint {
         started: Instant,
     ) -> Outcome {
         self.counts.add(class);
+        self.outcome(class, message, deadline_of, started)
+    }
+
+    fn outcome(&self, class: Class, message: String, deadline_of: Option<DeadlineOf>, started: Instant) -> Outcome {
         Outcome {
             handler: self.name.clone(),
             class,
@@ -304,6 +397,7 @@ impl Endpoint {
                 .filter(|(_, count)| *count > 0)
                 .collect(),
             queued: self.queue.len(),
+            owed: self.queue.owed(),
             dropped: self.dropped.load(Ordering::Relaxed),
             breaker: self.breaker.as_ref().map(Breaker::shown),
         }
@@ -320,6 +414,8 @@ pub struct HandlerStats {
     pub attempts: Vec<(Class, u64)>,
     /// How many events wait in its queue.
     pub queued: usize,
+    /// How many events it is owed in the store, those in its queue and at work included.
+    pub owed: u64,
     /// How many events its queue dropped, as its overflow policy says.
     pub dropped: u64,
     /// Whether it is called; `None` without a breaker.

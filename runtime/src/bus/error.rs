@@ -1,6 +1,7 @@
 //! Why the bus said no.
 
 use crate::bus::FilterId;
+use crate::delivery::StoreError;
 use crate::event::EventError;
 use crate::pattern::{Pattern, PatternError};
 
@@ -22,6 +23,9 @@ pub enum PublishError {
         /// The limit in force.
         limit: u32,
     },
+    /// The store did not take it, which it has to before a durable handler is given anything.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The event breaks a limit of this runtime.
     #[error(transparent)]
     Event(#[from] EventError),
@@ -45,6 +49,23 @@ pub enum SubscribeError {
         /// The name.
         handler: String,
     },
+    /// The handler is to be durable, and the runtime was built without a store.
+    #[error("{handler} can't be durable: the runtime has no store (data-dir, RuntimeBuilder::store)")]
+    NoStore {
+        /// The handler's shown name.
+        handler: String,
+    },
+    /// The handler is to be durable, and its queue to drop events.
+    #[error("{handler} can't be durable with a queue that drops events; choose overflow block or reject")]
+    DurableDrops {
+        /// The handler's shown name.
+        handler: String,
+    },
+    /// The name of a native handler is none.
+    #[error(
+        "`{0}` is no name for a native handler: it is empty, or has a `/`, which is in the names of plugins' handlers"
+    )]
+    BadName(String),
     /// There is no such subscription (any more).
     #[error("{0}")]
     NotFound(String),

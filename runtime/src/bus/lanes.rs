@@ -107,6 +107,25 @@ impl Lanes {
         Some(first)
     }
 
+    /// How many entries of a lane are held.
+    pub(super) fn held_of(&self, lane: &Lane) -> usize {
+        self.taken.get(lane).map_or(0, VecDeque::len)
+    }
+
+    /// Removes those that are stored. Who has a turn keeps it.
+    pub(super) fn take_stored(&mut self) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        for held in self.taken.values_mut() {
+            let all = std::mem::take(held);
+            let (stored, others): (VecDeque<_>, VecDeque<_>) =
+                all.into_iter().partition(|entry| entry.stored.is_some());
+            *held = others;
+            taken.extend(stored);
+        }
+        self.held -= taken.len();
+        taken
+    }
+
     pub(super) fn take_all(&mut self) -> Vec<Entry> {
         self.held = 0;
         self.taken.drain().flat_map(|(_, held)| held).collect()

@@ -3,17 +3,24 @@
 mod async_publish;
 mod attempt;
 mod caller;
+mod drain;
+mod durable;
 pub(crate) mod endpoint;
 mod error;
 mod fan_out;
 pub(crate) mod filter;
 mod inflight;
 mod lanes;
+mod letters;
 mod log_rate;
+mod publish;
 mod queue;
+mod release;
 mod stats;
 mod table;
 mod trie;
+mod window;
+mod work;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,31 +28,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::FutureExt;
 use tokio::runtime::Handle as TokioHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use async_publish::HOST_SOURCE;
-pub use async_publish::RedriveError;
 pub use endpoint::{HandlerStats, SubscribeOptions};
 pub use error::{FilterError, PublishError, SubscribeError};
 pub use filter::{Filter, FilterId, FilterOptions, OnFault};
+pub use letters::{RedriveError, Redriven};
 pub use stats::BusStats;
 
-use crate::delivery::{DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore};
+use crate::delivery::{DeadLetterReason, DeadLetterStore, DeliveryMode, DeliveryStore, Overflow};
 use crate::event::{Event, EventLimits, is_reserved};
-use crate::handler::{Delivery, Handler, Origin, OutboxLimits};
-use crate::outcome::{Disposition, HandlerName, Report};
+use crate::handler::{Handler, OutboxLimits};
+use crate::outcome::HandlerName;
 use crate::pattern::Pattern;
-use attempt::Turn;
 use endpoint::{Endpoint, EndpointId};
 use filter::{FilterEntry, Verdict};
 use inflight::Inflight;
-use lanes::Lane;
+use letters::Cause;
 use log_rate::LogRate;
 use stats::Counters;
-use table::{Table, Targets};
+use table::Table;
 
 /// Tells subscriptions apart; `unsubscribe` takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +61,8 @@ pub(crate) struct BusConfig {
     pub(crate) max_hops: u32,
     pub(crate) publish_timeout: Duration,
     pub(crate) dead_letters: Arc<dyn DeadLetterStore>,
+    /// Where durable deliveries are kept; the dead letters are in it, too.
+    pub(crate) store: Option<Arc<dyn DeliveryStore>>,
 }
 
 /// The bus. Publishers read `table` and `filters` without a lock; `registry` is locked to change them, never while a
@@ -69,11 +75,14 @@ pub(crate) struct Bus {
     max_hops: u32,
     publish_timeout: Duration,
     dead_letters: Arc<dyn DeadLetterStore>,
-    inflight: Inflight,
+    store: Option<Arc<dyn DeliveryStore>>,
+    inflight: Arc<Inflight>,
     counters: Counters,
     next_id: AtomicU64,
     closed: AtomicBool,
+    keeps_house: AtomicBool,
     letters_told: LogRate,
+    store_told: LogRate,
     /// Cancelled when a drain has run out of time: retries that still wait then give up.
     ended: CancellationToken,
     tokio: TokioHandle,
@@ -100,11 +109,14 @@ impl Bus {
             max_hops: config.max_hops,
             publish_timeout: config.publish_timeout,
             dead_letters: config.dead_letters,
-            inflight: Inflight::default(),
+            store: config.store,
+            inflight: Arc::default(),
             counters: Counters::default(),
             next_id: AtomicU64::new(1),
             closed: AtomicBool::new(false),
+            keeps_house: AtomicBool::new(false),
             letters_told: LogRate::default(),
+            store_told: LogRate::default(),
             ended: CancellationToken::new(),
             tokio,
         })
@@ -112,12 +124,13 @@ impl Bus {
 
     /// B1: subscribes a handler to patterns; all of them or, on an error, none.
     pub(crate) fn subscribe(
-        &self,
+        self: &Arc<Self>,
         patterns: &[Pattern],
         name: &HandlerName,
         handler: &Arc<dyn Handler>,
         options: &SubscribeOptions,
     ) -> Result<Vec<SubscriptionId>, SubscribeError> {
+        self.check_durable(name, options)?;
         let mut registry = self.registry();
         let known = registry.known(name, handler);
         if known.as_ref().is_some_and(|endpoint| !endpoint.is(handler)) {
@@ -126,8 +139,12 @@ impl Bus {
             });
         }
         registry.check_new(patterns, name)?;
-        let endpoint =
-            known.unwrap_or_else(|| Endpoint::new(EndpointId(self.next_id()), name.clone(), handler.clone(), options));
+        let is_new = !registry.endpoints.contains_key(name);
+        let before = registry.retired.remove(name).and_then(|endpoint| endpoint.upgrade());
+        let endpoint = known.unwrap_or_else(|| {
+            let (id, inflight) = (EndpointId(self.next_id()), self.inflight.clone());
+            Endpoint::new(id, name.clone(), handler.clone(), options, inflight)
+        });
         let mut table = Table::clone(&self.table.load());
         let mut added = Vec::with_capacity(patterns.len());
         for pattern in patterns {
@@ -136,8 +153,26 @@ impl Bus {
             registry.add(id, pattern, name, &endpoint);
             added.push(id);
         }
+        if is_new && !self.closed.load(Ordering::SeqCst) {
+            let before = before.filter(|before| !Arc::ptr_eq(before, &endpoint));
+            self.follow(&endpoint, before);
+        }
         self.table.store(Arc::new(table));
         Ok(added)
+    }
+
+    fn check_durable(&self, name: &HandlerName, options: &SubscribeOptions) -> Result<(), SubscribeError> {
+        if options.mode != DeliveryMode::Durable {
+            return Ok(());
+        }
+        let handler = name.to_string();
+        if self.store.is_none() {
+            return Err(SubscribeError::NoStore { handler });
+        }
+        match options.queue.overflow {
+            Overflow::Block | Overflow::Reject => Ok(()),
+            Overflow::DropOldest | Overflow::DropNewest => Err(SubscribeError::DurableDrops { handler }),
+        }
     }
 
     /// B1: ends a subscription; publishes that have begun still deliver.
@@ -156,8 +191,17 @@ impl Bus {
 
     /// Ends every subscription of a plugin's handlers.
     pub(crate) fn unsubscribe_plugin(&self, plugin: &str) {
+        self.unsubscribe_all(|endpoint| endpoint.name().plugin() == Some(plugin));
+    }
+
+    /// The same, but for those whose events are durable: they go on being stored (D9).
+    pub(crate) fn unsubscribe_ephemeral(&self, plugin: &str) {
+        self.unsubscribe_all(|endpoint| endpoint.name().plugin() == Some(plugin) && !endpoint.is_durable());
+    }
+
+    fn unsubscribe_all(&self, such: impl Fn(&Endpoint) -> bool) {
         let mut registry = self.registry();
-        let of_plugin = |name: &HandlerName| name.plugin() == Some(plugin);
+        let of_plugin = |name: &HandlerName| registry.endpoints.get(name).is_some_and(|(endpoint, _)| such(endpoint));
         let ids: Vec<_> = registry
             .subscriptions
             .iter()
@@ -214,75 +258,6 @@ impl Bus {
         Ok(())
     }
 
-    /// B3: one attempt at each matched handler, on the caller's task, for a caller who waits so long for it.
-    pub(crate) async fn publish(
-        self: &Arc<Self>,
-        event: Event,
-        limit: Option<Duration>,
-    ) -> Result<Report, PublishError> {
-        let started = Instant::now();
-        self.admit(&event)?;
-        let _pending = self.inflight.begin();
-        if let Some(by) = self.refusing_filter(&event).await {
-            return Ok(Report::undelivered(Disposition::Filtered {
-                by: by.id,
-                name: by.name.clone(),
-            }));
-        }
-        // Filters are all that takes time before the handlers do.
-        let now = if self.filters.load().is_empty() {
-            started
-        } else {
-            Instant::now()
-        };
-        let targets = self.table.load().targets(event.event_type(), None);
-        self.counters.published(targets.len());
-        let attempt = async |endpoint: &Arc<Endpoint>| {
-            let (end, of) = endpoint.deadline(started, limit);
-            if end <= now {
-                return endpoint.not_called(started, of);
-            }
-            let lane = endpoint.lane(&event);
-            if !endpoint.queue.may_go_at_once(lane.as_ref()) {
-                return self.publish_in_turn(endpoint, &event, started, (end, of)).await;
-            }
-            // B6: until it is done with, nothing of its lane goes.
-            let turn = Turn::new(self, endpoint, lane);
-            let Ok(passage) = endpoint.passage() else {
-                return endpoint.tripped(started);
-            };
-            let (event, origin) = (event.clone(), Origin::Publisher);
-            let delivery = Delivery {
-                event,
-                attempt: 1,
-                deadline: end,
-                deadline_of: of,
-                replayed: false,
-                origin,
-                lane: turn.lane.as_ref().map(Lane::hash),
-            };
-            let (outcome, outbox) = self.attempt(endpoint, passage, delivery, started).await;
-            // Here and not when all are done: what one published does not wait for the others.
-            self.release_by(outbox, end).await;
-            outcome
-        };
-        let outcomes = match targets {
-            Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
-            Targets::One(endpoint) => vec![attempt(&endpoint).await],
-            Targets::Many(mut endpoints) => {
-                endpoints.sort_by_key(|endpoint| endpoint.turn());
-                let mut pended = Vec::new();
-                let outcomes = fan_out::all(endpoints.iter().map(attempt), |at| pended.push(at)).await;
-                pended
-                    .into_iter()
-                    .filter_map(|at| endpoints.get(at))
-                    .for_each(|endpoint| endpoint.pended());
-                outcomes
-            }
-        };
-        Ok(Report::delivered(outcomes))
-    }
-
     /// What every event from outside must be.
     fn admit(&self, event: &Event) -> Result<(), PublishError> {
         if self.closed.load(Ordering::Relaxed) {
@@ -332,66 +307,24 @@ impl Bus {
 
     /// B10: chains of handlers that publish end; what is a hop too far becomes a dead letter.
     fn check_hops(&self, event: &Event) -> Result<(), PublishError> {
+        let Err(cause) = self.too_far(event) else { return Ok(()) };
+        let hops = u32::from(event.hop_count());
+        self.bury(self.letter(event.clone(), None, cause, (0, None)));
+        Err(PublishError::HopLimit {
+            hops,
+            limit: self.max_hops,
+        })
+    }
+
+    fn too_far(&self, event: &Event) -> Result<(), Cause> {
         let (hops, limit) = (u32::from(event.hop_count()), self.max_hops);
         if hops <= limit {
             return Ok(());
         }
-        let error = PublishError::HopLimit { hops, limit };
-        self.bury(
-            event.clone(),
-            None,
-            DeadLetterReason::HopLimit,
-            error.to_string(),
-            0,
-            None,
-        );
-        Err(error)
-    }
-
-    fn bury(
-        &self,
-        event: Event,
-        handler: Option<&Endpoint>,
-        reason: DeadLetterReason,
-        error: String,
-        attempts: u32,
-        first: Option<std::time::SystemTime>,
-    ) {
-        let last = std::time::SystemTime::now();
-        self.counters.dead_letter(reason);
-        let name = handler.map(|endpoint| endpoint.name().clone());
-        let shown = name.as_ref().map(ToString::to_string);
-        let event_type = event.event_type();
-        if self.letters_told.is_due() {
-            tracing::warn!(event = event.id(), "type" = event_type, handler = shown, %reason, attempts, error, "dead letter");
-        } else {
-            tracing::debug!(event = event.id(), "type" = event_type, handler = shown, %reason, attempts, error, "dead letter");
-        }
-        self.keep_letter(DeadLetter {
-            id: DeadLetterId(0),
-            event,
-            handler: name,
-            plugin_digest: handler.and_then(Endpoint::digest),
-            reason,
-            error,
-            attempts,
-            first: first.unwrap_or(last),
-            last,
-        });
-    }
-
-    /// Gives a dead letter to its store: at once where that answers at once, else on a task of its own.
-    fn keep_letter(&self, letter: DeadLetter) {
-        let store = self.dead_letters.clone();
-        let event = letter.event.clone();
-        let mut kept = Box::pin(async move {
-            if let Err(error) = store.put(letter).await {
-                tracing::error!(event = event.id(), %error, "a dead letter is lost");
-            }
-        });
-        if (&mut kept).now_or_never().is_none() {
-            self.follow_up(kept);
-        }
+        Err(Cause {
+            reason: DeadLetterReason::HopLimit,
+            error: PublishError::HopLimit { hops, limit }.to_string(),
+        })
     }
 
     pub(crate) fn dead_letters(&self) -> &Arc<dyn DeadLetterStore> {
@@ -504,6 +437,7 @@ impl Registry {
             && let Some((endpoint, _)) = self.endpoints.remove(&name)
         {
             self.retired.retain(|_, endpoint| endpoint.strong_count() > 0);
+            endpoint.queue.rest();
             self.retired.insert(name, Arc::downgrade(&endpoint));
         }
         Some((pattern, endpoint_id))

@@ -2,16 +2,17 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::bus::caller::Caller;
-use crate::bus::inflight::Pending;
+use crate::bus::inflight::{Inflight, Pending};
 use crate::bus::lanes::{Lane, Lanes};
-use crate::delivery::{Overflow, QueuePolicy};
+use crate::bus::window::Window;
+use crate::delivery::{BacklogPolicy, DeliveryId, Overflow, QueuePolicy};
 use crate::event::Event;
 use crate::handler::{DeadlineOf, Delivery, Origin};
 
@@ -22,18 +23,28 @@ pub(crate) struct Entry {
     pub(crate) attempts: u32,
     pub(crate) replayed: bool,
     pub(crate) origin: Origin,
-    /// When it was queued first.
+    /// When it came into memory, and how old it was then.
     pub(crate) since: Instant,
+    pub(crate) aged: Duration,
     pub(crate) first: SystemTime,
+    /// Its row in the store, if it has one.
+    pub(crate) stored: Option<DeliveryId>,
+    /// When it may be attempted, if that was later than when it came.
+    pub(crate) not_before: Option<Instant>,
     /// Events of one lane leave the queue one after the other, each when the one before it is done with.
     pub(crate) lane: Option<Lane>,
-    /// The `publish` that waits for its first attempt, which is then its only one.
+    /// The `publish` that waits for its first attempt, which is then its only one, unless it is stored.
     pub(crate) caller: Option<Caller>,
-    /// Keeps `drain` waiting until the entry is done with.
-    pub(crate) _pending: Pending,
+    /// Keeps `drain` waiting until the entry is done with. What is stored need not be.
+    pub(crate) _pending: Option<Pending>,
 }
 
 impl Entry {
+    /// Since it was published.
+    pub(crate) fn age(&self) -> Duration {
+        self.aged.saturating_add(self.since.elapsed())
+    }
+
     /// Its next attempt, by this deadline.
     pub(crate) fn delivery(&self, (deadline, deadline_of): (Instant, DeadlineOf)) -> Delivery {
         Delivery {
@@ -65,38 +76,54 @@ pub(crate) enum Offer {
 /// queue whose last worker has just gone.
 pub(crate) struct Queue {
     policy: QueuePolicy,
+    pub(super) backlog: BacklogPolicy,
     max_workers: usize,
+    inflight: Arc<Inflight>,
     state: Mutex<State>,
-    room: Notify,
+    pub(super) room: Notify,
+    /// The last worker has gone.
+    idle: Notify,
     /// Entries and workers. A publisher that finds none has nothing ahead of it, and needs no lock to know that.
     busy: AtomicUsize,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// What may go.
-    ready: VecDeque<Entry>,
+    pub(super) ready: VecDeque<Entry>,
     /// What has to wait for another of its lane.
-    lanes: Lanes,
+    pub(super) lanes: Lanes,
     /// Entries that wait for their next attempt elsewhere. They keep their room, or a handler that fails every event
     /// would let the queue grow without bound.
-    waiting: usize,
+    pub(super) waiting: usize,
     /// Of all of them, waiting ones included.
-    bytes: usize,
+    pub(super) bytes: usize,
     workers: usize,
     /// Nothing goes out until `resume`: the handler's breaker is open.
     paused: bool,
+    /// Nothing goes out until `welcome`: the handler's plugin is away.
+    away: bool,
+    /// What of the stored ones is here.
+    pub(super) window: Window,
     /// Set when a drain has run out of time: nothing comes in any more, nothing goes out.
-    closed: bool,
+    pub(super) closed: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(policy: QueuePolicy, max_workers: usize) -> Self {
+    pub(crate) fn new(
+        policy: QueuePolicy,
+        backlog: BacklogPolicy,
+        max_workers: usize,
+        inflight: Arc<Inflight>,
+    ) -> Self {
         Self {
             policy,
+            backlog,
             max_workers,
+            inflight,
             state: Mutex::default(),
             room: Notify::new(),
+            idle: Notify::new(),
             busy: AtomicUsize::new(0),
         }
     }
@@ -144,7 +171,7 @@ impl Queue {
                 _ => None,
             };
             let Some(oldest) = oldest else {
-                self.told(&state);
+                self.told(&mut state);
                 return Offer::Full(entry);
             };
             dropped.push(oldest);
@@ -163,8 +190,8 @@ impl Queue {
     }
 
     /// Whether there is work for one worker more, which is counted then.
-    fn worker_for(&self, state: &mut State) -> bool {
-        let start = !state.paused && !state.closed && !state.ready.is_empty() && state.workers < self.max_workers;
+    pub(super) fn worker_for(&self, state: &mut State) -> bool {
+        let start = state.may_go() && !state.ready.is_empty() && state.workers < self.max_workers;
         if start {
             state.workers += 1;
         }
@@ -223,8 +250,10 @@ impl Queue {
     pub(crate) fn put_back(&self, entry: Entry) -> bool {
         let mut state = self.state();
         state.waiting = state.waiting.saturating_sub(1);
-        if state.closed {
-            return false;
+        if state.closed || (entry.stored.is_some() && !state.window.is_open()) {
+            state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
+            state.leave_on_disk(&entry);
+            return self.worker_for(&mut state);
         }
         // Of a lane it has the turn still.
         state.ready.push_back(entry);
@@ -239,7 +268,7 @@ impl Queue {
         state.ready = others;
         let bytes: usize = taken.iter().map(|entry: &Entry| entry.event.size_bytes()).sum();
         state.bytes = state.bytes.saturating_sub(bytes);
-        self.told(&state);
+        self.told(&mut state);
         drop(state);
         self.room.notify_waiters();
         taken
@@ -254,32 +283,94 @@ impl Queue {
         state.bytes = state.bytes.saturating_add(entry.event.size_bytes());
         state.ready.push_front(entry);
         state.paused = true;
-        self.told(&state);
+        self.told(&mut state);
+    }
+
+    /// The same until `welcome`: the handler's plugin is away, and what is stored waits for it.
+    pub(super) fn wait_for_plugin(&self, entry: Entry) {
+        let mut state = self.state();
+        if !state.closed && state.window.is_open() {
+            state.bytes = state.bytes.saturating_add(entry.event.size_bytes());
+            state.ready.push_front(entry);
+            state.away = true;
+        } else {
+            state.leave_on_disk(&entry);
+        }
+        self.told(&mut state);
+    }
+
+    /// The plugin is back; says as `resume` does how many workers the caller has to start.
+    pub(super) fn welcome(&self) -> usize {
+        self.state().away = false;
+        self.start_workers()
+    }
+
+    /// Takes the publishers that wait in the queue for an entry that is stored: they are told now, the entries stay.
+    pub(super) fn take_callers(&self) -> Vec<(Caller, Instant)> {
+        let mut state = self.state();
+        let stored = state.ready.iter_mut().filter(|entry| entry.stored.is_some());
+        stored
+            .filter_map(|entry| Some((entry.caller.take()?, entry.since)))
+            .collect()
+    }
+
+    /// The worker that had the entry has it no more, and the entry is not over: if it is stored it stays on the disk.
+    pub(super) fn left(&self, entry: &Entry) {
+        let mut state = self.state();
+        state.leave_on_disk(entry);
+        self.told(&mut state);
+    }
+
+    /// Returns when no worker is at work.
+    pub(super) async fn idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
+            if self.state().workers == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
     }
 
     /// Lets events go again; says how many workers the caller has to start, which are counted already.
     pub(crate) fn resume(&self) -> usize {
+        self.state().paused = false;
+        self.start_workers()
+    }
+
+    /// Counts as many workers as there is work for, for the caller to start.
+    fn start_workers(&self) -> usize {
         let mut state = self.state();
-        state.paused = false;
-        if state.closed {
+        if !state.may_go() {
+            self.told(&mut state);
             return 0;
         }
         let start = state.ready.len().min(self.max_workers.saturating_sub(state.workers));
         state.workers += start;
-        self.told(&state);
+        self.told(&mut state);
         start
     }
 
     /// The next entry for a worker; `None` ends the worker.
     pub(crate) fn next(&self) -> Option<Entry> {
         let mut state = self.state();
-        let next = if state.paused { None } else { state.ready.pop_front() };
+        let next = if state.may_go() { state.ready.pop_front() } else { None };
         let Some(entry) = next else {
             state.workers -= 1;
-            self.told(&state);
+            self.told(&mut state);
+            if state.workers == 0 {
+                self.idle.notify_waiters();
+            }
             return None;
         };
         state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
+        state.window.moved();
         drop(state);
         // Everyone waiting looks again: the room for one large event may be enough for several small ones.
         self.room.notify_waiters();
@@ -294,24 +385,40 @@ impl Queue {
         entries.extend(state.lanes.take_all());
         let bytes: usize = entries.iter().map(|entry| entry.event.size_bytes()).sum();
         state.bytes = state.bytes.saturating_sub(bytes);
-        self.told(&state);
+        self.told(&mut state);
         drop(state);
         self.room.notify_waiters();
         entries
     }
 
     /// After each change of entries or workers.
-    fn told(&self, state: &State) {
+    pub(super) fn told(&self, state: &mut State) {
+        let can_be_given = !state.away && !state.closed;
+        state.window.told(can_be_given, || self.inflight.begin());
         self.busy.store(state.queued() + state.workers, Atomic::SeqCst);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn queued(&self) -> usize {
+    /// Nobody here has the entry any more; the next of its lane has the turn.
+    pub(super) fn leave_on_disk(&mut self, entry: &Entry) {
+        if let Some(id) = entry.stored {
+            self.window.leave(id);
+        }
+        if let Some(next) = entry.lane.as_ref().and_then(|lane| self.lanes.leave(lane)) {
+            self.ready.push_back(next);
+        }
+    }
+
+    fn may_go(&self) -> bool {
+        !self.paused && !self.away && !self.closed
+    }
+
+    pub(super) fn queued(&self) -> usize {
         self.ready.len() + self.lanes.held()
     }
 

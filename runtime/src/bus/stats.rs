@@ -24,6 +24,8 @@ pub struct BusStats {
     pub refused: u64,
     /// Events that queues dropped as their policy says, one for each handler that did not get the event.
     pub dropped: u64,
+    /// Events that durable handlers had been given before (the same source and id), one for each handler.
+    pub duplicates: u64,
     /// Retries that were scheduled.
     pub retries: u64,
     /// Events that a drain gave up on, one for each handler.
@@ -41,6 +43,7 @@ pub(crate) struct Counters {
     from_handlers: AtomicU64,
     refused: AtomicU64,
     dropped: AtomicU64,
+    duplicates: AtomicU64,
     retries: AtomicU64,
     abandoned: AtomicU64,
     abandoned_reported: AtomicU64,
@@ -72,6 +75,10 @@ impl Counters {
 
     pub(crate) fn dropped(&self, events: usize) {
         self.dropped.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn duplicates(&self, events: usize) {
+        self.duplicates.fetch_add(events as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn retry(&self) {
@@ -108,6 +115,7 @@ impl Counters {
             from_handlers: read(&self.from_handlers),
             refused: read(&self.refused),
             dropped: read(&self.dropped),
+            duplicates: read(&self.duplicates),
             retries: read(&self.retries),
             abandoned: read(&self.abandoned),
             dead_letters: self.dead_letters().values().sum(),

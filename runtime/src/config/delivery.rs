@@ -1,4 +1,4 @@
-//! `queue` and `retry`, for all plugins, one plugin or one handler: what a table does not say comes from the one before.
+//! `mode`, `queue`, `backlog` and `retry`, for all plugins, one plugin or one handler: what a table does not say comes from the one before.
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -6,6 +6,7 @@ use toml::Spanned;
 use super::breaker::Breaker;
 use super::document::Document;
 use super::error::ConfigProblem;
+use super::mode::{BacklogTable, ModeName, Said};
 use super::ordering::{MetadataKey, OrderingName};
 use super::value::{Count, Parsed, Size, Time, Value};
 use crate::delivery::{Overflow, QueuePolicy, RetryPolicy};
@@ -14,7 +15,9 @@ use crate::delivery::{Overflow, QueuePolicy, RetryPolicy};
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct DeliveryTable {
+    pub(super) mode: Option<Spanned<ModeName>>,
     pub(super) queue: Option<QueueTable>,
+    pub(super) backlog: Option<Spanned<BacklogTable>>,
     pub(super) retry: Option<Spanned<RetryTable>>,
     pub(super) breaker: Option<Breaker>,
     pub(super) ordering: Option<OrderingName>,
@@ -26,12 +29,12 @@ pub(super) struct DeliveryTable {
 pub(super) struct QueueTable {
     events: Option<Count<usize, 100_000_000>>,
     bytes: Option<Size<usize>>,
-    overflow: Option<OverflowName>,
+    pub(super) overflow: Option<Spanned<OverflowName>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum OverflowName {
+pub(super) enum OverflowName {
     Block,
     Reject,
     DropOldest,
@@ -47,17 +50,31 @@ pub(super) struct RetryTable {
     max_age: Option<Time>,
 }
 
+impl DeliveryTable {
+    /// What it says of what becomes of events.
+    pub(super) fn kept(&self) -> Said<'_> {
+        Said {
+            mode: self.mode.as_ref(),
+            queue: self.queue.as_ref(),
+            backlog: self.backlog.as_ref(),
+        }
+    }
+}
+
 impl QueueTable {
     pub(super) fn over(&self, before: QueuePolicy) -> QueuePolicy {
         QueuePolicy {
             events: self.events.as_ref().map_or(before.events, Value::get),
             bytes: self.bytes.as_ref().map_or(before.bytes, Value::get),
-            overflow: self.overflow.map_or(before.overflow, |name| match name {
-                OverflowName::Block => Overflow::Block,
-                OverflowName::Reject => Overflow::Reject,
-                OverflowName::DropOldest => Overflow::DropOldest,
-                OverflowName::DropNewest => Overflow::DropNewest,
-            }),
+            overflow: self
+                .overflow
+                .as_ref()
+                .map_or(before.overflow, |name| match name.get_ref() {
+                    OverflowName::Block => Overflow::Block,
+                    OverflowName::Reject => Overflow::Reject,
+                    OverflowName::DropOldest => Overflow::DropOldest,
+                    OverflowName::DropNewest => Overflow::DropNewest,
+                }),
         }
     }
 }

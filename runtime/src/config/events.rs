@@ -1,7 +1,9 @@
 //! `[events]`.
 
 use serde::Deserialize;
+use toml::Spanned;
 
+use super::document::Span;
 use super::value::{Count, Size, Time, Value};
 use crate::builder::RuntimeBuilder;
 use crate::delivery::MemoryDeadLetters;
@@ -21,8 +23,8 @@ pub(super) struct EventsTable {
     /// A hop count ends at 255: from there on no loop could be told.
     max_hops: Option<Count<u32, 254>>,
     publish_timeout: Option<Time>,
-    dead_letters: Option<Count<usize, 10_000_000>>,
-    max_dead_letters: Option<Size<usize>>,
+    dead_letters: Option<Spanned<Count<usize, 10_000_000>>>,
+    max_dead_letters: Option<Spanned<Size<usize>>>,
 }
 
 impl EventsTable {
@@ -40,13 +42,22 @@ impl EventsTable {
 
     pub(super) fn dead_letters(&self) -> MemoryDeadLetters {
         let letters = match &self.dead_letters {
-            Some(capacity) => MemoryDeadLetters::new(capacity.get()),
+            Some(capacity) => MemoryDeadLetters::new(capacity.get_ref().get()),
             None => MemoryDeadLetters::default(),
         };
         match &self.max_dead_letters {
-            Some(bytes) => letters.max_bytes(bytes.get()),
+            Some(bytes) => letters.max_bytes(bytes.get_ref().get()),
             None => letters,
         }
+    }
+
+    /// The keys that bound dead letters in memory, with their places.
+    pub(super) fn of_memory(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        let places = [
+            ("dead-letters", self.dead_letters.as_ref().map(Spanned::span)),
+            ("max-dead-letters", self.max_dead_letters.as_ref().map(Spanned::span)),
+        ];
+        places.into_iter().filter_map(|(key, place)| Some((key, place?)))
     }
 
     pub(super) fn limits(&self) -> EventLimits {

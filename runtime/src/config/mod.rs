@@ -15,10 +15,12 @@ mod events;
 mod grants;
 mod http;
 mod limits;
+mod mode;
 mod ordering;
 mod plugin;
 mod quarantine;
 mod settings;
+mod store;
 mod switch;
 mod table;
 mod value;
@@ -31,12 +33,14 @@ use crate::delivery::MemoryDeadLetters;
 use crate::limits::Limits;
 use crate::plugin::PluginSpec;
 use crate::sandbox::CompilerChild;
+use crate::store::StoreOptions;
 use cache::CacheSettings;
 pub use cache::user_cache_dir;
 use document::Document;
 use engine::EngineTable;
 pub use error::{ConfigError, ConfigProblem};
 use events::EventsTable;
+use store::StoreTable;
 
 /// What a config file says, checked; what it does not say has its default.
 ///
@@ -53,6 +57,8 @@ use events::EventsTable;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// Where what is durable is kept: `data-dir`. `None`: everything is in memory.
+    pub data_dir: Option<PathBuf>,
     /// How long a shutdown waits for what is queued and running: `drain`.
     pub drain: Duration,
     /// The `[[filter]]` tables, in their order.
@@ -62,6 +68,7 @@ pub struct Config {
     cache: CacheSettings,
     engine: EngineTable,
     events: EventsTable,
+    store: StoreTable,
     ceilings: Limits,
     /// The directories of all grants, each with the problem that there is if it does not exist.
     directories: Vec<(PathBuf, ConfigProblem)>,
@@ -79,11 +86,24 @@ impl Config {
 
     /// A builder with the settings of `[engine]`, `[events]`, `[ceilings]` and the cache. Plugins are not part of it: they are
     /// [launched](crate::Runtime::launch) afterwards; nor is the [`compiler`](Self::compiler), whose program only the caller
-    /// knows.
+    /// knows, nor the [store](RuntimeBuilder::store) of `data-dir`, which only the caller can open:
+    ///
+    /// ```no_run
+    /// # fn example(config: &palisade::config::Config) -> Result<palisade::RuntimeBuilder, palisade::StoreError> {
+    /// Ok(match &config.data_dir {
+    ///     Some(directory) => {
+    ///         let store = palisade::DurableStore::open(directory, config.store_options())?;
+    ///         config.runtime().store(store)
+    ///     }
+    ///     None => config.runtime(),
+    /// })
+    /// # }
+    /// ```
     pub fn runtime(&self) -> RuntimeBuilder {
-        let builder = RuntimeBuilder::default()
-            .ceiling(self.ceilings.clone())
-            .dead_letters(self.dead_letters());
+        let mut builder = RuntimeBuilder::default().ceiling(self.ceilings.clone());
+        if self.data_dir.is_none() {
+            builder = builder.dead_letters(self.dead_letters());
+        }
         self.cache.apply(self.events.apply(self.engine.apply(builder)))
     }
 
@@ -93,8 +113,13 @@ impl Config {
         self.engine.bound(child)
     }
 
-    /// A store in memory for as many dead letters as `events.dead-letters` and `events.max-dead-letters` say; the one that [`runtime`](Self::runtime)
-    /// sets, unless another is set after it.
+    /// How the store of `data-dir` is opened, as `[store]` says.
+    pub fn store_options(&self) -> StoreOptions {
+        self.store.options()
+    }
+
+    /// A store in memory for as many dead letters as `events.dead-letters` and `events.max-dead-letters` say; the one that
+    /// [`runtime`](Self::runtime) sets where there is no `data-dir`, unless another is set after it.
     pub fn dead_letters(&self) -> MemoryDeadLetters {
         self.events.dead_letters()
     }

@@ -13,12 +13,13 @@ use super::document::Document;
 use super::error::ConfigProblem;
 use super::grants::{FilterGrantsTable, Found, GrantsTable};
 use super::limits::LimitsTable;
+use super::mode::{BacklogTable, Kept, ModeName, Said};
 use super::ordering::{MetadataKey, Ordering, OrderingName};
 use super::quarantine::Quarantine;
 use super::settings::{self, SettingsTable};
 use super::value::{Count, Digest, HostPath, Name, Parsed, Time, Value};
 use crate::bus::{FilterOptions, OnFault};
-use crate::delivery::{BreakerPolicy, QueuePolicy, RetryPolicy};
+use crate::delivery::{BreakerPolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::plugin::{HandlerSpec, PluginSpec};
 use crate::quarantine::QuarantinePolicy;
@@ -52,11 +53,23 @@ pub(super) struct PluginTable {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct HandlerTable {
     timeout: Option<Spanned<Time>>,
+    mode: Option<Spanned<ModeName>>,
     queue: Option<QueueTable>,
+    backlog: Option<Spanned<BacklogTable>>,
     retry: Option<Spanned<RetryTable>>,
     breaker: Option<Breaker>,
     ordering: Option<OrderingName>,
     ordering_key: Option<Spanned<Parsed<MetadataKey>>>,
+}
+
+impl HandlerTable {
+    fn kept(&self) -> Said<'_> {
+        Said {
+            mode: self.mode.as_ref(),
+            queue: self.queue.as_ref(),
+            backlog: self.backlog.as_ref(),
+        }
+    }
 }
 
 /// `[[filter]]`.
@@ -98,7 +111,8 @@ pub(super) struct Reader<'a> {
     pub(super) document: &'a Document,
     pub(super) limits: Limits,
     pub(super) ceilings: &'a LimitsTable,
-    pub(super) queue: QueuePolicy,
+    pub(super) has_store: bool,
+    pub(super) kept: Kept,
     pub(super) retry: RetryPolicy,
     pub(super) breaker: Option<BreakerPolicy>,
     pub(super) ordering: Ordering,
@@ -122,11 +136,12 @@ impl Reader<'_> {
         spec.quarantine = self.quarantine(table.quarantine.as_ref());
         spec.limits = self.limits("plugin.limits", &table.limits);
         spec.grants = self.grants("plugin", &table.grants);
-        spec.queue = table
-            .delivery
-            .queue
-            .as_ref()
-            .map_or(self.queue, |queue| queue.over(self.queue));
+        let said = table.delivery.kept();
+        let kept = self.kept("plugin.delivery", said, self.kept);
+        if !kept.is_durable() && !table.handler.values().any(|own| kept.under(own.kept()).is_durable()) {
+            self.problems.extend(said.no_backlog("plugin.delivery", self.document));
+        }
+        (spec.mode, spec.queue, spec.backlog) = (kept.mode, kept.queue, kept.backlog);
         spec.retry = self.retry("plugin.delivery.retry", table.delivery.retry.as_ref(), self.retry);
         spec.breaker = over(table.delivery.breaker.as_ref(), self.breaker);
         let key = table.delivery.ordering_key.as_ref();
@@ -220,6 +235,14 @@ impl Reader<'_> {
         table.grants(owner, self.document, found)
     }
 
+    /// What becomes of the events of handlers, by a table and what it inherits.
+    pub(super) fn kept(&mut self, owner: &str, said: Said<'_>, before: Kept) -> Kept {
+        let kept = before.under(said);
+        self.problems
+            .extend(said.check(owner, self.has_store, &kept, self.document));
+        kept
+    }
+
     fn quarantine(&self, own: Option<&Quarantine>) -> Option<QuarantinePolicy> {
         own.map_or(self.quarantine, |own| own.over(self.quarantine))
     }
@@ -243,13 +266,20 @@ impl Reader<'_> {
 
     fn handler(&mut self, name: &str, table: &HandlerTable, plugin: &PluginSpec, before: &Ordering) -> HandlerSpec {
         let key = format!("plugin.handler.{name}");
+        let said = table.kept();
+        let kept = self.kept(&key, said, Kept::of(plugin));
+        if !kept.is_durable() {
+            self.problems.extend(said.no_backlog(&key, self.document));
+        }
         let ordering = before.under(table.ordering, table.ordering_key.as_ref());
         if !ordering.is_by_key() {
             self.no_key_needed(&key, table.ordering_key.as_ref());
         }
         HandlerSpec {
             timeout: self.timeout(&key, table.timeout.as_ref(), &plugin.limits),
-            queue: table.queue.as_ref().map(|queue| queue.over(plugin.queue)),
+            mode: table.mode.as_ref().map(|_| kept.mode),
+            queue: table.queue.as_ref().map(|_| kept.queue),
+            backlog: table.backlog.as_ref().map(|_| kept.backlog),
             retry: table
                 .retry
                 .as_ref()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::cache::{CacheDir, CacheSettings};
 use super::delivery::DeliveryTable;
@@ -12,23 +13,27 @@ use super::engine::EngineTable;
 use super::error::{ConfigError, all_or};
 use super::events::EventsTable;
 use super::limits::LimitsTable;
+use super::mode::Kept;
 use super::ordering::Ordering;
 use super::plugin::{FilterTable, PluginTable, Reader, over};
 use super::quarantine::Quarantine;
-use super::value::{Size, Time, Value};
+use super::store::{self, StoreTable};
+use super::value::{HostPath, Parsed, Size, Time, Value};
 use super::{Config, ceilings};
-use crate::delivery::{BreakerPolicy, QueuePolicy, RetryPolicy};
+use crate::delivery::{BreakerPolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::quarantine::QuarantinePolicy;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct FileTable {
+    data_dir: Option<Parsed<HostPath>>,
     drain: Option<Time>,
     cache_dir: Option<CacheDir>,
     cache_size: Option<Size<u64>>,
     engine: EngineTable,
     events: EventsTable,
+    store: Option<Spanned<StoreTable>>,
     defaults: DefaultsTable,
     ceilings: LimitsTable,
     filter: Vec<FilterTable>,
@@ -49,24 +54,34 @@ pub(super) fn read(document: &Document) -> Result<Config, ConfigError> {
     let file: FileTable =
         toml::from_str(document.text()).map_err(|error| ConfigError::Invalid(vec![document.parse_problem(error)]))?;
     let FileTable {
+        data_dir,
         drain,
         cache_dir,
         cache_size,
         engine,
         events,
+        store,
         defaults,
         ceilings,
         filter,
         plugin,
     } = file;
-    let mut reader = reader(document, &defaults, &ceilings);
+    let mut reader = reader(document, &defaults, &ceilings, data_dir.is_some());
     let config = Config {
+        data_dir: store::data_dir(
+            data_dir.as_ref(),
+            store.as_ref(),
+            &events,
+            document,
+            &mut reader.problems,
+        ),
         drain: drain.map_or(Duration::from_secs(30), |drain| drain.get()),
         filters: filter.into_iter().map(|table| reader.filter(table)).collect(),
         plugins: plugin.into_iter().map(|table| reader.plugin(table)).collect(),
         cache: CacheSettings::new(cache_dir, cache_size, document),
         engine,
         events,
+        store: store.map(Spanned::into_inner).unwrap_or_default(),
         ceilings: ceilings::limits(&ceilings),
         directories: std::mem::take(&mut reader.directories),
     };
@@ -79,19 +94,20 @@ fn quarantine(defaults: &DefaultsTable) -> Option<QuarantinePolicy> {
     defaults.quarantine.as_ref().map_or(policy, |own| own.over(policy))
 }
 
-fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a LimitsTable) -> Reader<'a> {
+fn reader<'a>(
+    document: &'a Document,
+    defaults: &DefaultsTable,
+    ceilings: &'a LimitsTable,
+    has_store: bool,
+) -> Reader<'a> {
     let mut limits = Limits::default();
     defaults.limits.apply(&mut limits);
-    let queue = QueuePolicy::default();
     let mut reader = Reader {
         document,
         limits,
         ceilings,
-        queue: defaults
-            .delivery
-            .queue
-            .as_ref()
-            .map_or(queue, |table| table.over(queue)),
+        has_store,
+        kept: Kept::default(),
         retry: RetryPolicy::default(),
         breaker: over(defaults.delivery.breaker.as_ref(), Some(BreakerPolicy::default())),
         ordering: Ordering::default().under(defaults.delivery.ordering, defaults.delivery.ordering_key.as_ref()),
@@ -100,6 +116,7 @@ fn reader<'a>(document: &'a Document, defaults: &DefaultsTable, ceilings: &'a Li
         directories: Vec::new(),
         names: BTreeMap::new(),
     };
+    reader.kept = reader.kept("defaults.delivery", defaults.delivery.kept(), Kept::default());
     reader.retry = reader.retry(
         "defaults.delivery.retry",
         defaults.delivery.retry.as_ref(),

@@ -6,6 +6,7 @@ mod mistakes;
 mod plugins;
 mod sample;
 mod secrets;
+mod store;
 
 use std::fs;
 

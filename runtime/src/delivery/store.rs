@@ -1,5 +1,8 @@
 //! Where durable deliveries are kept: what the bus asks of a store, and in which words.
 
+// Without a store nothing is made of these words, which the bus speaks all the same.
+#![cfg_attr(not(feature = "durable"), allow(dead_code))]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -59,7 +62,7 @@ pub(crate) trait DeliveryStore: Send + Sync + 'static {
 }
 
 /// Tells deliveries apart, in the order in which they were stored; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct DeliveryId(pub(crate) i64);
 
 impl DeliveryId {
@@ -165,6 +168,13 @@ pub(crate) enum Verdict {
     Done,
     Retry { attempts: u32, due: SystemTime },
     Dead(Box<DeadLetter>),
+}
+
+impl Verdict {
+    /// Whether the delivery is over with it.
+    pub(crate) fn is_end(&self) -> bool {
+        !matches!(self, Self::Retry { .. })
+    }
 }
 
 /// What one call of a plugin wrote to its key-value store.

@@ -16,7 +16,7 @@ use crate::limits::LimitKind;
 
 pub(crate) use buffer::WriteBuffer;
 pub use memory::MemoryKeyValueStore;
-pub(crate) use space::{AccessError, Space};
+pub(crate) use space::{AccessError, Commits, Space};
 
 /// Keeps key-value pairs for plugins, apart by the plugin's name.
 ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{KeyPageLimits, KeyValueCaps, KeyValueError, KeyValueStore, MemoryKeyValueStore, WriteBuffer};
+use crate::delivery::PluginWrites;
 use crate::limits::{LimitKind, Limits};
 
 /// The longest key.
@@ -19,10 +20,20 @@ const PAGE: KeyPageLimits = KeyPageLimits {
 /// The store of one plugin. Lives as long as the plugin's instances are made from the same recipe; what is in it longer.
 pub(crate) struct Space {
     store: Arc<dyn KeyValueStore>,
+    commits: Commits,
     plugin: Arc<str>,
     caps: KeyValueCaps,
     value_bytes: usize,
     page: KeyPageLimits,
+}
+
+/// Who makes the writes of a call that handled an event everybody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commits {
+    /// The call itself.
+    OfTheirOwn,
+    /// Whoever acknowledges the event, in the same transaction: the store is the one of the deliveries.
+    WithTheAck,
 }
 
 /// What a guest is told of its keys.
@@ -50,13 +61,14 @@ pub(crate) enum AccessError {
 }
 
 impl Space {
-    pub(crate) fn new(store: Arc<dyn KeyValueStore>, plugin: Arc<str>, limits: &Limits) -> Self {
+    pub(crate) fn new(store: Arc<dyn KeyValueStore>, commits: Commits, plugin: Arc<str>, limits: &Limits) -> Self {
         let caps = KeyValueCaps {
             keys: limits.key_value_keys,
             bytes: limits.key_value_bytes,
         };
         Self {
             store,
+            commits,
             plugin,
             caps,
             value_bytes: limits.key_value_value_bytes,
@@ -69,7 +81,8 @@ impl Space {
 
     /// One with nothing in it, and nobody else's.
     pub(crate) fn empty(plugin: Arc<str>, limits: &Limits) -> Self {
-        Self::new(Arc::new(MemoryKeyValueStore::default()), plugin, limits)
+        let store = Arc::new(MemoryKeyValueStore::default());
+        Self::new(store, Commits::OfTheirOwn, plugin, limits)
     }
 
     pub(crate) async fn get(&self, own: &WriteBuffer, key: &str) -> Result<Option<Bytes>, AccessError> {
@@ -128,6 +141,18 @@ impl Space {
             keys.push(key);
         }
         Ok(Listing { keys, cursor: known_to })
+    }
+
+    /// The writes of a call, where somebody else commits them.
+    pub(crate) fn to_be_acknowledged(&self, own: &mut WriteBuffer) -> Option<PluginWrites> {
+        if self.commits == Commits::OfTheirOwn || own.is_empty() {
+            return None;
+        }
+        Some(PluginWrites {
+            plugin: self.plugin.clone(),
+            writes: std::mem::take(own).into_writes(),
+            caps: self.caps,
+        })
     }
 
     /// Makes the writes of a call everybody's.

@@ -70,7 +70,7 @@ proptest! {
         // Pages of four bytes: most listings have several.
         limits.hostcall_bytes = 4;
         let store = Arc::new(MemoryKeyValueStore::default());
-        let space = Space::new(store.clone(), Arc::from("plugin"), &limits);
+        let space = Space::new(store.clone(), super::Commits::OfTheirOwn, Arc::from("plugin"), &limits);
         let (mut kept, mut seen, mut own) = (Map::new(), Map::new(), WriteBuffer::default());
         for step in steps {
             match step {

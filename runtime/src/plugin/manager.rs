@@ -359,6 +359,13 @@ impl Manager {
         }
     }
 
+    /// The handlers of all plugins that are loaded, whatever their state.
+    pub(crate) fn handler_names(&self) -> Vec<String> {
+        let plugins = self.lock();
+        let names = plugins.by_name.values().flat_map(|plugin| plugin.handler_names());
+        names.collect()
+    }
+
     pub(crate) fn status(&self, name: &str) -> Option<PluginStatus> {
         let plugin = self.lock().by_name.get(name).cloned();
         plugin.map(|plugin| plugin.status())

@@ -122,6 +122,10 @@ impl Plugin {
         state.error = error;
     }
 
+    pub(crate) fn handler_names(&self) -> impl Iterator<Item = String> {
+        self.handlers.iter().map(|(name, _, _)| name.to_string())
+    }
+
     pub(crate) fn config(&self) -> PluginConfig {
         self.lock().config.clone()
     }
@@ -169,7 +173,12 @@ impl Plugin {
             grants: spec.grants.clone(),
             config: config.to_json()?,
             config_store: ConfigStore::new(config.values()),
-            key_value: Space::new(self.shared.key_value.clone(), name.clone(), limits),
+            key_value: Space::new(
+                self.shared.key_value.clone(),
+                self.shared.key_value_commits,
+                name.clone(),
+                limits,
+            ),
             log: self.log.clone(),
             files: self.files.clone(),
             outbox: Arc::new(outbox),
@@ -184,6 +193,7 @@ impl Plugin {
         let opened = Pool::open(blueprint, instances, self.supervision()).await;
         let (pool, outbox) = opened.inspect_err(|_| self.forget_dynamic())?;
         self.serving.open(pool);
+        self.bus.welcome_plugin(self.name());
         if let Err(error) = self.join_bus() {
             self.leave_bus();
             self.serving.close(format!("{} did not start", self.name()));
@@ -242,12 +252,13 @@ impl Plugin {
 
     /// After a start that failed.
     pub(crate) fn fail(&self, fault: &Fault) {
-        self.leave_bus();
+        self.forget_dynamic();
+        self.bus.unsubscribe_ephemeral(self.name());
         self.serving.close(format!("{} did not start: {fault}", self.name()));
         self.set_state(PluginState::Error, Some(fault.to_string()));
     }
 
-    /// Ends all subscriptions, for an unload or after a start that failed.
+    /// Ends all subscriptions, for an unload.
     pub(crate) fn leave_bus(&self) {
         self.lock().dynamic.clear();
         self.bus.unsubscribe_plugin(self.name());
@@ -348,6 +359,8 @@ fn handlers(prepared: &Prepared, serving: &Arc<Serving>) -> Vec<(HandlerName, Ar
             retry: own.retry.unwrap_or(spec.retry),
             ordering: own.ordering.unwrap_or_else(|| spec.ordering.clone()),
             breaker: own.breaker.unwrap_or(spec.breaker),
+            mode: own.mode.unwrap_or(spec.mode),
+            backlog: own.backlog.unwrap_or(spec.backlog),
         };
         let shown = HandlerName::of_plugin(name.clone(), handler.name.as_str());
         let handler: Arc<dyn Handler> = Arc::new(PluginHandler {

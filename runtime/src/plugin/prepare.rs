@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::handler::{Fault, OutboxLimits};
-use crate::key_value::{KeyValueStore, Space};
+use crate::key_value::{Commits, KeyValueStore, Space};
 use crate::limits::Limits;
 use crate::outcome::Class;
 use crate::pattern::Pattern;
@@ -30,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) loader: Loader,
     pub(crate) outbox: Arc<OutboxLimits>,
     pub(crate) key_value: Arc<dyn KeyValueStore>,
+    pub(crate) key_value_commits: Commits,
     pub(crate) log: Arc<dyn LogSink>,
     #[cfg(feature = "wasi-http")]
     pub(crate) network: Arc<sandbox::Network>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::bus::FilterOptions;
-use crate::delivery::{BreakerPolicy, EventOrder, QueuePolicy, RetryPolicy};
+use crate::delivery::{BacklogPolicy, BreakerPolicy, DeliveryMode, EventOrder, QueuePolicy, RetryPolicy};
 use crate::limits::Limits;
 use crate::plugin::{Grants, HandlerInfo, PluginConfig};
 use crate::quarantine::QuarantinePolicy;
@@ -43,8 +43,12 @@ pub struct PluginSpec {
     pub limits: Limits,
     /// What it may do.
     pub grants: Grants,
+    /// What happens to the events of its handlers when the process ends; they are gone with it.
+    pub mode: DeliveryMode,
     /// The bounds of its handlers' queues.
     pub queue: QueuePolicy,
+    /// How much each of its handlers may be owed on the disk, if it is durable.
+    pub backlog: BacklogPolicy,
     /// What happens after a failed attempt at a queued event.
     pub retry: RetryPolicy,
     /// In which order its handlers get their events; none across retries.
@@ -65,8 +69,12 @@ pub struct PluginSpec {
 pub struct HandlerSpec {
     /// The longest one call may take.
     pub timeout: Option<Duration>,
+    /// What happens to its events when the process ends.
+    pub mode: Option<DeliveryMode>,
     /// The bounds of its queue.
     pub queue: Option<QueuePolicy>,
+    /// How much it may be owed on the disk, if it is durable.
+    pub backlog: Option<BacklogPolicy>,
     /// What happens after a failed attempt at a queued event.
     pub retry: Option<RetryPolicy>,
     /// In which order it gets its events.
@@ -96,7 +104,9 @@ impl PluginSpec {
             config: PluginConfig::default(),
             limits: Limits::default(),
             grants: Grants::default(),
+            mode: DeliveryMode::default(),
             queue: QueuePolicy::default(),
+            backlog: BacklogPolicy::default(),
             retry: RetryPolicy::default(),
             ordering: EventOrder::None,
             breaker: Some(BreakerPolicy::default()),
@@ -163,10 +173,24 @@ impl PluginSpec {
         self
     }
 
+    /// Sets what happens to the events of its handlers when the process ends.
+    #[must_use]
+    pub fn mode(mut self, mode: DeliveryMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
     /// Sets the bounds of its handlers' queues.
     #[must_use]
     pub fn queue(mut self, queue: QueuePolicy) -> Self {
         self.queue = queue;
+        self
+    }
+
+    /// Sets how much each of its handlers may be owed on the disk, if it is durable.
+    #[must_use]
+    pub fn backlog(mut self, backlog: BacklogPolicy) -> Self {
+        self.backlog = backlog;
         self
     }
 

@@ -12,9 +12,10 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 
+use crate::delivery::PluginWrites;
 use crate::event::Event;
 use crate::handler::{Delivery, Fault, Outbox, panic_message};
-use crate::key_value::WriteBuffer;
+use crate::key_value::{KeyValueError, WriteBuffer};
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
 use crate::sandbox::bindings::{self, filter, handler, lift_failure, lift_info, lower, plugin, types};
@@ -49,6 +50,8 @@ pub(super) struct Done<T> {
     /// What the guest published, to be released if the value says so.
     pub(super) outbox: Vec<Event>,
     pub(super) fuel: Option<u64>,
+    /// What it wrote to its key-value store, where that is committed by whoever acknowledges the event.
+    pub(super) writes: Option<PluginWrites>,
 }
 
 /// A call that did not; the instance is gone.
@@ -190,10 +193,17 @@ impl Instance {
         .await;
         let verdict = settle(&mut self.store, answer)?;
         let verdict = verdict.map_err(|failure| lift_failure(failure, |text| self.store.data().shown(text)));
+        let mut writes = None;
         if verdict.is_ok() {
+            writes = made_of
+                .key_value
+                .to_be_acknowledged(&mut self.store.data_mut().call.writes);
             self.commit(deadline).await?;
         }
-        Ok(self.done(verdict))
+        Ok(Done {
+            writes,
+            ..self.done(verdict)
+        })
     }
 
     /// Asks a filter about one event.
@@ -227,7 +237,11 @@ impl Instance {
             Ok(made_of.key_value.commit(writes).await)
         })
         .await;
-        let committed = settle(&mut self.store, answer)?;
+        let committed = match answer {
+            // A store that takes so long is no fault of the guest's.
+            Answer::Late => Err(KeyValueError::Failed("it did not answer in time".to_owned())),
+            answer => settle(&mut self.store, answer)?,
+        };
         committed.map_err(|error| Failed {
             fault: keyvalue::not_committed(&made_of.name, &error),
             outbox: Vec::new(),
@@ -258,6 +272,7 @@ impl Instance {
             value,
             outbox,
             fuel,
+            writes: None,
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::event::Event;
-use crate::handler::{Completion, Delivery, Fault};
+use crate::handler::{Completion, Delivery, Fault, Uncommitted};
 use crate::outcome::Class;
 use crate::quarantine::{FaultCount, QuarantinePolicy, Quarantined};
 use crate::sandbox::affinity::Affinity;
@@ -134,17 +134,14 @@ impl Pool {
     /// Cancellation safe: dropped while it waits, it costs nothing; dropped while the guest runs, it costs the instance.
     pub(crate) async fn handle(self: &Arc<Self>, handler: u32, delivery: Delivery, deadline: Deadline) -> Completion {
         match self.try_handle(handler, delivery, deadline).await {
-            Ok((verdict, outbox, fuel)) => Completion {
-                result: verdict,
-                outbox,
-                fuel,
-            },
+            Ok(completion) => completion,
             Err(Failed { fault, outbox, fuel }) => {
                 self.count(&fault);
                 Completion {
                     result: Err(fault),
                     outbox,
                     fuel,
+                    uncommitted: None,
                 }
             }
         }
@@ -155,7 +152,7 @@ impl Pool {
         handler: u32,
         delivery: Delivery,
         deadline: Deadline,
-    ) -> Result<(Result<(), Fault>, Vec<Event>, Option<u64>), Failed> {
+    ) -> Result<Completion, Failed> {
         let (slot, deadline) = self.slot(deadline, delivery.lane).await?;
         let (slot, instance, mut outbox) = slot.instance(deadline, Some(&delivery.event)).await?;
         let Done {
@@ -163,15 +160,30 @@ impl Pool {
             value,
             outbox: published,
             fuel,
+            writes,
         } = match instance.handle(handler, delivery, deadline).await {
             Ok(done) => done,
             Err(failed) => return Err(Failed { outbox, ..failed }),
         };
-        slot.keep(instance);
         if value.is_ok() {
             outbox.extend(published);
         }
-        Ok((value, outbox, fuel))
+        let uncommitted = match writes {
+            Some(writes) => Some(Uncommitted {
+                writes,
+                instance: Box::new(slot.hold(instance)),
+            }),
+            None => {
+                slot.keep(instance);
+                None
+            }
+        };
+        Ok(Completion {
+            result: value,
+            outbox,
+            fuel,
+            uncommitted,
+        })
     }
 
     /// Asks a filter about one event, by the deadline of the chain or the plugin's own, whichever is first.

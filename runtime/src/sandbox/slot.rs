@@ -6,12 +6,14 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 
 use crate::event::Event;
-use crate::handler::Fault;
+use crate::handler::{Fault, HeldInstance};
+use crate::key_value::KeyValueError;
 use crate::outcome::Class;
 use crate::sandbox::affinity::Place;
 use crate::sandbox::backoff::{TooEarly, Try};
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Failed, Instance};
+use crate::sandbox::keyvalue::not_committed;
 use crate::sandbox::pool::Pool;
 
 /// The right to run one instance; given back when dropped, whatever happened.
@@ -76,6 +78,14 @@ impl<'a> Slot<'a> {
         }
     }
 
+    /// The instance, kept from other calls until what it wrote is committed.
+    pub(super) fn hold(self, instance: Instance) -> Held {
+        Held {
+            instance,
+            kept: self.stay(),
+        }
+    }
+
     /// The same place for longer than its caller waits.
     fn stay(mut self) -> Kept {
         if let Some(permit) = self.permit.take() {
@@ -105,6 +115,28 @@ impl Drop for Kept {
         self.pool.affinity.give_back(self.place);
         self.pool.permits.add_permits(1);
         self.pool.told_of_return();
+    }
+}
+
+/// An instance in its place, between a call that wrote to the key-value store and the commit of that.
+pub(super) struct Held {
+    // Gone before its place is free.
+    instance: Instance,
+    kept: Kept,
+}
+
+impl HeldInstance for Held {
+    fn committed(self: Box<Self>) {
+        let Self { instance, kept } = *self;
+        kept.pool.keep(kept.place, instance);
+    }
+
+    fn refused(self: Box<Self>, error: &KeyValueError) -> Fault {
+        let pool = self.kept.pool.clone();
+        let fault = not_committed(&pool.blueprint.name, error);
+        drop(self);
+        pool.count(&fault);
+        fault
     }
 }
 

@@ -18,6 +18,11 @@ const LOCK: &str = "palisade.lock";
 /// More than there are different statements.
 const STATEMENTS: usize = 64;
 
+/// Whether there is a database in the directory.
+pub(super) fn is_in(directory: &Path) -> bool {
+    directory.join(DATABASE).is_file()
+}
+
 /// A data directory that is this process's alone, until the lock is dropped.
 pub(super) struct DataDirectory {
     pub(super) database: PathBuf,

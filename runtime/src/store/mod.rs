@@ -81,6 +81,11 @@ impl DurableStore {
         })))
     }
 
+    /// Whether a directory has a store, which [`open`](Self::open) would make otherwise. Nothing is locked or made by asking.
+    pub fn is_in(directory: &Path) -> bool {
+        file::is_in(directory)
+    }
+
     /// What is owed, by handler, the handlers that are gone included.
     ///
     /// # Errors

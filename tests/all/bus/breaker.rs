@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use palisade::{BreakerState, Class, DeadLetterReason, Failure, RetryPolicy, Runtime, SubscribeOptions};
-use palisade_tests::{Seen, runtime};
+use palisade_tests::{Seen, dead_letters, runtime};
 use tokio::time::Instant;
 
 use super::words::{Calls, bare, counting, plain, stats_of};
@@ -89,7 +89,7 @@ async fn d5_what_is_queued_waits_and_spends_no_attempt() {
     runtime.quiet().await;
     assert!(opened.elapsed() >= 60 * SECOND);
     assert_eq!((stats_of(&runtime, "sick").count(Class::Ok), calls.count()), (20, 26));
-    assert_eq!(runtime.dead_letters().total(), 0);
+    assert_eq!(runtime.stats().dead_letters, 0);
 }
 
 /// D5: `breaker = None` turns it off; a rejected event is a verdict on the event and opens nothing.
@@ -162,7 +162,7 @@ async fn d5_d3_what_waits_too_long_is_a_dead_letter() {
         .await
         .expect("it ends")
         .expect("no panic");
-    let letters = runtime.dead_letters().list();
+    let letters = dead_letters(&runtime).await;
     assert_eq!(letters.len(), 3);
     assert!(letters.iter().all(|letter| letter.event.event_type() == "a"));
     let waited = letters

@@ -87,7 +87,7 @@ async fn d7_shutdown_finishes_what_is_queued_and_takes_no_more() {
         (drained.abandoned, calls.count(), system.types()),
         (0, 13, vec!["system.shutdown".to_owned()])
     );
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
     for error in [
         runtime.publish(plain("a")).await.err(),
         runtime.publish_async(plain("a")).await.err(),
@@ -132,7 +132,7 @@ async fn d7_shutdown_counts_what_it_gives_up() {
     assert_eq!(runtime.shutdown(SECOND).await.abandoned, 5);
     assert_eq!(started.elapsed().as_secs(), 1);
     assert_eq!(runtime.stats().abandoned, 5);
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
     gate.open(5);
     runtime.quiet().await;
     assert_eq!(gate.begun(), 0, "no delivery began after the shutdown had returned");
@@ -154,7 +154,7 @@ async fn d7_shutdown_gives_up_on_retries_that_come_too_late() {
     assert_eq!(runtime.shutdown(SECOND).await.abandoned, 1);
     assert_eq!(started.elapsed().as_secs(), 1);
     tokio::time::sleep(100 * SECOND).await;
-    assert_eq!((calls.count(), letters(&runtime, 0).len()), (1, 0));
+    assert_eq!((calls.count(), letters(&runtime, 0).await.len()), (1, 0));
 }
 
 /// D7: a publisher that waits for room when the drain ends does not slip an event in behind it.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use palisade::{
-    DeadLetter, DeadLetterId, DeadLetterStore, Failure, Isolation, MemoryDeadLetters, QueuePolicy, RetryPolicy,
-    Runtime, SubscribeOptions,
+    BoxFuture, DeadLetter, DeadLetterError, DeadLetterFilter, DeadLetterId, DeadLetterStore, Failure, Isolation,
+    MemoryDeadLetters, QueuePolicy, RetryPolicy, Runtime, SubscribeOptions,
 };
-use palisade_tests::{Seen, config, hostile, runtime, runtime_with, small_engine};
+use palisade_tests::{Seen, config, dead_letters, hostile, runtime, runtime_with, small_engine};
 use serde_json::json;
 
 use super::words::{bare, plain};
@@ -64,26 +64,29 @@ impl palisade::Handler for Stuck {
 /// S9: a store of dead letters that panics costs one letter, not the queue.
 #[tokio::test(start_paused = true)]
 async fn s9_a_panic_of_the_dead_letter_store_does_not_stop_a_queue() {
+    type Answer<'a, T> = BoxFuture<'a, Result<T, DeadLetterError>>;
     struct Panics(MemoryDeadLetters, AtomicBool);
     impl DeadLetterStore for Panics {
-        fn put(&self, letter: DeadLetter) -> DeadLetterId {
+        fn put(&self, letter: DeadLetter) -> Answer<'_, DeadLetterId> {
             assert!(self.1.swap(true, Ordering::SeqCst), "the store fails once");
             self.0.put(letter)
         }
-        fn list(&self) -> Vec<DeadLetter> {
-            self.0.list()
+        fn list<'a>(
+            &'a self,
+            which: &'a DeadLetterFilter,
+            after: Option<DeadLetterId>,
+            most: usize,
+        ) -> Answer<'a, Vec<DeadLetter>> {
+            self.0.list(which, after, most)
         }
-        fn get(&self, id: DeadLetterId) -> Option<DeadLetter> {
+        fn get(&self, id: DeadLetterId) -> Answer<'_, Option<DeadLetter>> {
             self.0.get(id)
         }
-        fn take(&self, id: DeadLetterId) -> Option<DeadLetter> {
+        fn take(&self, id: DeadLetterId) -> Answer<'_, Option<DeadLetter>> {
             self.0.take(id)
         }
-        fn purge(&self) -> usize {
-            self.0.purge()
-        }
-        fn total(&self) -> u64 {
-            self.0.total()
+        fn purge<'a>(&'a self, which: &'a DeadLetterFilter) -> Answer<'a, u64> {
+            self.0.purge(which)
         }
     }
     let store = Panics(MemoryDeadLetters::default(), AtomicBool::new(false));
@@ -99,7 +102,7 @@ async fn s9_a_panic_of_the_dead_letter_store_does_not_stop_a_queue() {
         runtime.publish_async(plain("t")).await.expect("taken");
     }
     runtime.quiet().await;
-    assert_eq!(runtime.dead_letters().list().len(), 2);
+    assert_eq!(dead_letters(&runtime).await.len(), 2);
 }
 
 /// D7: when the last clone of a runtime is dropped nothing more is delivered, be it queued or waiting for a retry.

@@ -127,7 +127,10 @@ async fn b8_the_outbox_is_filtered_and_retries_redrives_and_lifecycle_events_are
     runtime.publish_async(plain("a")).await.expect("published");
     runtime.quiet().await;
     assert_eq!(asked.words(), ["a"], "two attempts, both failed: one question");
-    runtime.redrive(letters(&runtime, 1)[0].id).expect("sent again");
+    runtime
+        .redrive(letters(&runtime, 1).await[0].id)
+        .await
+        .expect("sent again");
     runtime.quiet().await;
     assert_eq!(asked.words(), ["a", "out.open", "out.secret"]);
     assert_eq!(out.types(), ["out.open"]);

@@ -30,7 +30,7 @@ async fn go_subscribing_inside_a_handler_deadlocks() {
     assert!(runtime.publish(plain("a")).await.expect("published").all_ok());
     runtime.publish_async(plain("a")).await.expect("published");
     runtime.quiet().await;
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
 }
 
 /// Go: a handler that ignores its context outlives its timeout and reports success. S1, B3.
@@ -106,7 +106,7 @@ async fn go_a_panic_in_an_async_handler_kills_the_process() {
     runtime.publish_async(plain("a")).await.expect("published");
     runtime.quiet().await;
     assert_eq!((runtime.stats().retries, seen.len()), (1, 1));
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
 }
 
 /// Go: handlers share one mutable data map. Here an event never changes: what one does with it, no other sees. E2.
@@ -321,7 +321,7 @@ async fn go_the_manager_publishes_while_holding_its_lock() {
         .expect("started");
     done.notified().await;
     runtime.quiet().await;
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
     assert_eq!(runtime.plugin("other").expect("known").state, PluginState::Started);
 }
 

@@ -16,7 +16,7 @@ async fn round(runtime: &Runtime, first: &str, last: &str) -> Vec<Event> {
     let seen = Seen::published(runtime);
     assert!(runtime.publish(plain(first)).await.expect("published").all_ok());
     runtime.quiet().await;
-    let letter = letters(runtime, 1).remove(0);
+    let letter = letters(runtime, 1).await.remove(0);
     assert_eq!(
         (letter.reason, letter.reason.as_str()),
         (DeadLetterReason::HopLimit, "hop-limit")
@@ -88,7 +88,7 @@ async fn b10_the_limit_of_hops_can_be_set() {
     runtime.publish(plain("a")).await.expect("published");
     runtime.quiet().await;
     assert_eq!(seen.all().iter().map(hops).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(letters(&runtime, 1)[0].reason, DeadLetterReason::HopLimit);
+    assert_eq!(letters(&runtime, 1).await[0].reason, DeadLetterReason::HopLimit);
 }
 
 /// B10: a hop count from outside counts on, so that a loop over two hosts ends too.
@@ -104,7 +104,7 @@ async fn b10_a_hop_count_from_outside_counts_on() {
     runtime.publish_async(event).await.expect("published");
     runtime.quiet().await;
     assert_eq!(seen.all().iter().map(hops).collect::<Vec<_>>(), [15, 16]);
-    letters(&runtime, 1);
+    letters(&runtime, 1).await;
 }
 
 /// B10, H23: hop 16 from outside is still delivered; hop 17 is an error of either publish and a dead letter, and reaches nobody.
@@ -130,7 +130,11 @@ async fn b10_hops_from_outside_obeyed_and_violated() {
     }
     runtime.quiet().await;
     assert_eq!(seen.len(), 1);
-    let kept: Vec<_> = letters(&runtime, 2).iter().map(|letter| hops(&letter.event)).collect();
+    let kept: Vec<_> = letters(&runtime, 2)
+        .await
+        .iter()
+        .map(|letter| hops(&letter.event))
+        .collect();
     assert_eq!(kept, [17, 255]);
 }
 

@@ -93,7 +93,7 @@ async fn b6_strict_holds_all_successors_across_retries() {
     queue_all(&runtime, (1..=4).map(|number| numbered(number, "k"))).await;
     runtime.quiet().await;
     assert_eq!(attempts.all(), [1, 1, 2, 2, 2, 3, 4]);
-    assert_eq!(runtime.dead_letters().total(), 1);
+    assert_eq!(runtime.stats().dead_letters, 1);
 }
 
 /// B6: by key, events with the same value wait for each other, across retries; others go on, and those without the key too.

@@ -187,7 +187,7 @@ async fn b11_a_full_queue_makes_a_dead_letter_of_an_outbox_event() {
     seen.wait_for(3).await;
     gate.open(3);
     runtime.quiet().await;
-    for letter in letters(&runtime, 2) {
+    for letter in letters(&runtime, 2).await {
         assert_eq!(letter.reason, DeadLetterReason::Failed(Class::Overloaded));
         assert_eq!(letter.handler.expect("a handler").to_string(), "slow");
         assert!(letter.error.contains("full"), "{}", letter.error);

@@ -39,7 +39,7 @@ async fn b3_exactly_one_attempt_per_matched_handler() {
         [1, 1, 1, 0]
     );
     assert!(report.outcomes.iter().all(|outcome| outcome.attempts == 1));
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
 }
 
 /// B3: all outcomes come back, each failure with its own class and words; none stops the others.

@@ -82,7 +82,7 @@ async fn b4_a_guests_failed_attempt_is_retried() {
     runtime.quiet().await;
     assert_eq!(report(&reports.wait_for(1).await[0], "flaky")["attempt"], 3);
     assert_eq!(stats_of(&runtime, "hostile/sin").count(Class::Retry), 2);
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
 }
 
 /// B4: a rejection is a verdict: no retry, and a dead letter at once, with the handler's words.
@@ -94,7 +94,7 @@ async fn b4_a_rejected_event_is_not_retried() {
     });
     runtime.publish_async(plain("a")).await.expect("published");
     runtime.quiet().await;
-    let letter = letters(&runtime, 1).remove(0);
+    let letter = letters(&runtime, 1).await.remove(0);
     assert_eq!(
         (calls.count(), letter.attempts, letter.error.as_str()),
         (1, 1, "malformed")
@@ -118,7 +118,7 @@ async fn b4_d3_used_up_attempts_end_in_a_dead_letter() {
     let event = plain("a");
     runtime.publish_async(event.clone()).await.expect("published");
     runtime.quiet().await;
-    let all = letters(&runtime, 2);
+    let all = letters(&runtime, 2).await;
     let of = |name: &str| {
         let mut found = all.iter().filter(|letter| {
             letter
@@ -203,7 +203,7 @@ async fn b4_a_guests_retry_after_is_honoured() {
         .expect("published");
     runtime.quiet().await;
     assert_eq!(started.elapsed().as_secs(), 60);
-    assert_eq!(letters(&runtime, 1)[0].attempts, 2);
+    assert_eq!(letters(&runtime, 1).await[0].attempts, 2);
 }
 
 /// B4: retries hold nobody up: events behind a failing one are handled first.

@@ -219,7 +219,7 @@ async fn b3_h30_a_dropped_publish_frees_the_handler() {
     runtime.quiet().await;
     gate.open(1);
     assert!(runtime.publish(plain("a")).await.expect("published").all_ok());
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
     assert_eq!(stats_of(&runtime, "busy").attempts, [(Class::Ok, 1)]);
 }
 
@@ -246,7 +246,7 @@ async fn b3_h30_a_dropped_publish_costs_the_instance_and_nothing_else() {
     assert_eq!(count(&runtime, &reports, 2).await, 2, "a fresh instance: `ok` and this");
     let status = runtime.plugin("hostile").expect("known");
     assert_eq!((status.state, status.error), (PluginState::Started, None));
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
 }
 
 /// B3: what a handler that was done published stays published when the publisher goes away while others work.

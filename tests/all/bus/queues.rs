@@ -234,7 +234,7 @@ async fn b7_waiting_retries_keep_their_room() {
     );
     assert_eq!(calls.count(), u32::try_from(taken).expect("few"));
     runtime.quiet().await;
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
     assert!(enqueued(&runtime, plain("a")).await, "their room is given back");
 }
 

@@ -153,7 +153,7 @@ async fn b9_h24_a_native_handler_handles_its_own_event_later() {
     );
     runtime.quiet().await;
     assert_eq!(*depth.lock().unwrap(), [3, 2, 1, 0]);
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
 }
 
 /// B9, H24: likewise for a guest: its report comes back to its own handler, in a later call of the same instance.
@@ -185,5 +185,5 @@ async fn b9_publish_async_into_a_publishing_guest_becomes_quiet() {
     }
     runtime.quiet().await;
     assert_eq!(runtime.stats().from_handlers, 50);
-    letters(&runtime, 0);
+    letters(&runtime, 0).await;
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use palisade::{
     Context, DeadLetter, Event, Failure, HandlerStats, Overflow, QueuePolicy, RetryPolicy, Runtime, SubscribeOptions,
 };
-use palisade_tests::event;
+use palisade_tests::{dead_letters, event};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -113,8 +113,8 @@ pub(super) fn stats_of(runtime: &Runtime, handler: &str) -> HandlerStats {
 }
 
 /// The dead letters, which must be so many.
-pub(super) fn letters(runtime: &Runtime, count: usize) -> Vec<DeadLetter> {
-    let letters = runtime.dead_letters().list();
+pub(super) async fn letters(runtime: &Runtime, count: usize) -> Vec<DeadLetter> {
+    let letters = dead_letters(runtime).await;
     assert_eq!(letters.len(), count, "{letters:#?}");
     letters
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use palisade::{Class, Event, EventLimits, FsMode, Grants, LogRecord, LogSink, PluginSpec, Runtime};
-use palisade_tests::{Seen, config, event, publishes, runtime, runtime_with, spec};
+use palisade_tests::{Seen, config, dead_letters, event, publishes, runtime, runtime_with, spec};
 use serde_json::{Value, json};
 
 use super::watch::count;
@@ -228,7 +228,7 @@ async fn alerts_of(events: &str) -> Vec<String> {
         runtime.publish(event).await.unwrap();
     }
     runtime.quiet().await;
-    assert!(runtime.dead_letters().list().is_empty());
+    assert!(dead_letters(&runtime).await.is_empty());
     let line = |event: &Event| {
         let alert: Value = event.json().unwrap();
         format!("{} {}", alert["ip"].as_str().unwrap(), alert["last"].as_str().unwrap())

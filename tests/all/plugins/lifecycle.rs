@@ -1,7 +1,7 @@
 //! From loaded to unloaded: states, the events about them, and what a bad start or stop leads to.
 
 use palisade::{Class, Failure, LoadError, PluginError, PluginSpec, PluginState};
-use palisade_tests::{Seen, config, event, hostile, runtime, runtime_with, spec};
+use palisade_tests::{Seen, config, dead_letters, event, hostile, runtime, runtime_with, spec};
 use serde_json::{Value, json};
 
 use super::watch::{brief, count, guarded, life, state};
@@ -243,7 +243,7 @@ async fn b10_a_plugin_never_gets_its_own_lifecycle_events() {
         3,
         "loaded, initialized, started of the other"
     );
-    assert!(runtime.dead_letters().list().is_empty());
+    assert!(dead_letters(&runtime).await.is_empty());
 }
 
 /// L1: a shutdown stops all that run, and nothing can be loaded or started after it.

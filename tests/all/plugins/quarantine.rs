@@ -6,7 +6,9 @@ use palisade::{
     Class, DeadLetterReason, Health, LogRecord, LogSink, PluginError, PluginState, QuarantinePolicy, RetryPolicy,
     Runtime,
 };
-use palisade_tests::{Seen, config, event, hostile, limits, publishes, runtime, runtime_with, small_engine, spec};
+use palisade_tests::{
+    Seen, config, dead_letters, event, hostile, limits, publishes, runtime, runtime_with, small_engine, spec,
+};
 use serde_json::{Value, json};
 
 use super::watch::{bears, beside, brief, goes_on, guarded, life, of_sinner, sleep, state, until_busy};
@@ -292,7 +294,7 @@ async fn s7_d9_queued_events_are_answered_too() {
         assert_eq!(receipt.enqueued, 2, "taken while the first is at work");
     }
     guarded(runtime.quiet()).await;
-    let letters = runtime.dead_letters().list();
+    let letters = dead_letters(&runtime).await;
     let reasons: Vec<_> = letters.iter().map(|letter| letter.reason).collect();
     let failed = [Class::Timeout, Class::Trap, Class::Unavailable, Class::Unavailable];
     assert_eq!(reasons, failed.map(DeadLetterReason::Failed));
@@ -302,9 +304,9 @@ async fn s7_d9_queued_events_are_answered_too() {
         letters[3].error
     );
     runtime.start("hostile").await.unwrap();
-    runtime.redrive(letters[3].id).unwrap();
+    runtime.redrive(letters[3].id).await.unwrap();
     runtime.quiet().await;
-    assert_eq!(runtime.dead_letters().list().len(), 3);
+    assert_eq!(dead_letters(&runtime).await.len(), 3);
 }
 
 /// S7: subscriptions that the guest made itself end with its instances; those it describes stay.

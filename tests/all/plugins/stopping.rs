@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use palisade::{Class, DeadLetterReason, Disposition, PluginState, RetryPolicy, Runtime};
-use palisade_tests::{Seen, event, hostile, limits, runtime_with, spec};
+use palisade_tests::{Seen, dead_letters, event, hostile, limits, runtime_with, spec};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -128,9 +128,8 @@ async fn l3_events_queued_for_a_stopped_plugin_are_unavailable() {
     }
     guarded(runtime.stop("hostile")).await.unwrap();
     guarded(runtime.quiet()).await;
-    let reasons: Vec<_> = runtime
-        .dead_letters()
-        .list()
+    let reasons: Vec<_> = dead_letters(&runtime)
+        .await
         .iter()
         .map(|letter| letter.reason)
         .collect();
@@ -162,7 +161,7 @@ async fn l3_d9_queued_events_are_tried_again_when_the_plugin_is_back() {
     runtime.start("probe").await.unwrap();
     guarded(runtime.quiet()).await;
     assert_eq!(count(&runtime, "probe/all", Class::Ok), 20);
-    assert!(runtime.dead_letters().list().is_empty());
+    assert!(dead_letters(&runtime).await.is_empty());
 }
 
 /// L3: with eight tasks publishing all the while, no delivery begins after a stop or an unload has returned.

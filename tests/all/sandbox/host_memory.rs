@@ -321,7 +321,7 @@ fn buried(letters: MemoryDeadLetters) -> Case {
             beside.runtime.publish_async(large.build().unwrap()).await.unwrap();
             beside.runtime.quiet().await;
         }
-        assert_eq!(beside.runtime.dead_letters().total(), 120);
+        assert_eq!(beside.runtime.stats().dead_letters, 120);
         beside.obeys("hostile.ok", Value::Null).await;
         gauge.added()
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use palisade::{Class, FsMode, Health, PluginSpec, PluginState, QuarantinePolicy, RetryPolicy, Runtime, RuntimeHealth};
-use palisade_tests::{Seen, config, event, hostile, publishes, runtime_with};
+use palisade_tests::{Seen, config, dead_letters, event, hostile, publishes, runtime_with};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -136,7 +136,7 @@ async fn s7_queued_events_outlast_the_backoff() {
     tokio::task::yield_now().await;
     marked.mend_starts();
     marked.runtime.quiet().await;
-    assert!(marked.runtime.dead_letters().list().is_empty());
+    assert!(dead_letters(&marked.runtime).await.is_empty());
     assert_eq!(marked.publish("hostile.ok").await.0, Class::Ok);
 }
 

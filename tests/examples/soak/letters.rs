@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use palisade::{DeadLetter, DeadLetterId, DeadLetterReason, DeadLetterStore, MemoryDeadLetters};
+use palisade::{
+    BoxFuture, DeadLetter, DeadLetterError, DeadLetterFilter, DeadLetterId, DeadLetterReason, DeadLetterStore,
+    MemoryDeadLetters,
+};
 
 use crate::findings::Findings;
 use crate::plugins::must_get_all;
@@ -35,8 +38,10 @@ impl Letters {
     }
 }
 
+type Answer<'a, T> = BoxFuture<'a, Result<T, DeadLetterError>>;
+
 impl DeadLetterStore for Letters {
-    fn put(&self, letter: DeadLetter) -> DeadLetterId {
+    fn put(&self, letter: DeadLetter) -> Answer<'_, DeadLetterId> {
         let handler = letter.handler.as_ref().map(ToString::to_string);
         if let Some(handler) = handler.filter(|handler| must_get_all(handler)) {
             self.findings.add(format!(
@@ -53,23 +58,24 @@ impl DeadLetterStore for Letters {
         self.kept.put(letter)
     }
 
-    fn list(&self) -> Vec<DeadLetter> {
-        self.kept.list()
+    fn list<'a>(
+        &'a self,
+        which: &'a DeadLetterFilter,
+        after: Option<DeadLetterId>,
+        most: usize,
+    ) -> Answer<'a, Vec<DeadLetter>> {
+        self.kept.list(which, after, most)
     }
 
-    fn get(&self, id: DeadLetterId) -> Option<DeadLetter> {
+    fn get(&self, id: DeadLetterId) -> Answer<'_, Option<DeadLetter>> {
         self.kept.get(id)
     }
 
-    fn take(&self, id: DeadLetterId) -> Option<DeadLetter> {
+    fn take(&self, id: DeadLetterId) -> Answer<'_, Option<DeadLetter>> {
         self.kept.take(id)
     }
 
-    fn purge(&self) -> usize {
-        self.kept.purge()
-    }
-
-    fn total(&self) -> u64 {
-        self.kept.total()
+    fn purge<'a>(&'a self, which: &'a DeadLetterFilter) -> Answer<'a, u64> {
+        self.kept.purge(which)
     }
 }

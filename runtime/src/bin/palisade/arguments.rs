@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use crate::call::CallArguments;
+pub(crate) use crate::dead_letters::DeadLettersArguments;
 use crate::table::TableArguments;
 
 /// Runs WebAssembly plugins around an event bus, each in its own sandbox.
@@ -28,9 +29,11 @@ Examples:
       find what would stop a start, without running any plugin's `start`
   palisade run --config palisade.toml --stdin < events.ndjson > published.ndjson
       send events through the plugins; what these publish goes to stdout
+  palisade dead-letters --data-dir data list --since 2h
+      what could not be delivered; `redrive` sends it again
 
-Exit codes: 0 all well, 1 it could not start or go on, 2 wrong usage, 3 some events were refused or not delivered;
-`palisade run --help` and `palisade call --help` say more.";
+Exit codes: 0 all well, 1 it could not start or go on, 2 wrong usage, 3 some events were refused or
+not delivered; `palisade run --help` and those of the others say more.";
 
 /// What goes to stderr, and how.
 #[derive(Args)]
@@ -77,6 +80,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Give one event to one plugin, and show what becomes of it.
     Call(Box<CallArguments>),
+    /// List the events that could not be delivered, show them, send them again or throw them away.
+    DeadLetters(DeadLettersArguments),
     /// Compile the component on stdin, within the limits that come with it: what the others start to load a plugin.
     #[command(hide = true)]
     CompileChild,
@@ -94,11 +99,22 @@ pub(crate) struct RunArguments {
 }
 
 const RUN_HELP: &str = "\
-With --stdin every event that a plugin publishes is written to stdout, one CloudEvents JSON a line, and nothing else is;
-logs and a summary go to stderr. A line that is no event is reported with its number, and the rest goes on.
+With --stdin every event that a plugin publishes is written to stdout, one CloudEvents JSON a line,
+and nothing else is; logs and a summary go to stderr. A line that is no event is reported with its
+number, and the rest goes on.
 
-A first SIGTERM or SIGINT ends it in order: no more events are taken, and those under way are finished until the time that
-`drain` in the config says. A second signal ends it at once.
+Lines are published in their order, one after the other. A queue that is full holds up the line that
+it is full for, and so all that come after it, if its overflow is \"block\", the default: until there
+is room, or events.publish-timeout is over and the handler is passed over for that line, which is
+reported. From the first second on, stderr says what a line waits for. For a handler that may not
+hold up the others, take overflow = \"reject\" or, with a data-dir, mode = \"durable\".
+
+With a data-dir in the config, what durable handlers have not done with when the process ends is
+kept there, whichever way it ends, and they get it at the next start. `palisade dead-letters` shows
+what could not be delivered.
+
+A first SIGTERM or SIGINT ends it in order: no more events are taken, and those under way are
+finished until the time that `drain` in the config says. A second signal ends it at once.
 
 Examples:
   palisade run --config palisade.toml --stdin < events.ndjson
@@ -106,10 +122,12 @@ Examples:
   palisade run --config palisade.toml --stdin --log json < events.ndjson 2> run.log
 
 Exit codes:
-  0    all delivered; filtered events and those that nobody handles are no failure
+  0    all delivered; filtered events, repeated ones, those that nobody handles, and what a signal
+       left for the next start are no failure
   1    the start failed, or stdout can't be written to
   2    wrong usage
-  3    some events were refused, dead-lettered or given up on, or a filter failed to judge them
+  3    some events were refused, dead-lettered or given up on, or a filter failed to judge them;
+       or stdin ended, and some durable ones are kept because they can't be delivered now
   130  a second signal, and that was SIGINT; no summary then
   143  the same, and it was SIGTERM";
 
@@ -123,8 +141,8 @@ pub(crate) struct CheckArguments {
 
 const CHECK_HELP: &str = "\
 Looks at the config, the files that it names, the components and what they describe, their
-dependencies on each other, and the directories that they are granted. It does not run any plugin's
-`start`, which may still fail on a config, or for want of a grant. Of the limits, those are shown
+dependencies on each other, the directories that they are granted, and the store in data-dir, unless
+a server is using it. It does not run any plugin's `start`, which may still fail on a config, or for want of a grant. Of the limits, those are shown
 that differ from the defaults.
 
 Example:
@@ -158,7 +176,8 @@ Examples:
   palisade inspect plugin.wasm --config palisade.toml
   palisade inspect plugin.wasm --json | jq -r .digest
 
-Exit codes: 0 it can be loaded once it is granted what it asks for, 1 it can't, 2 wrong usage.";
+Exit codes: 0 it can be loaded once it is granted what it asks for, 1 it can't (--json shows the
+error on stdout as well), 2 wrong usage.";
 
 /// What is longer is a mistake, as in a config file.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);

@@ -1,22 +1,31 @@
 //! `palisade check`: what would stop a start, as far as that shows before the plugins' own `start` is run.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use palisade::config::Config;
 use palisade::{Inspection, Isolation, PluginKind, PluginSpec};
 
 use crate::arguments::CheckArguments;
+use crate::console::with_causes;
 use crate::exit::Exit;
 use crate::limits::Effective;
-use crate::{overlap, show, start, text};
+use crate::{overlap, show, start, store, text};
 
 pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
     let config = Config::from_file(&arguments.config)?;
     start::nothing_to_run(&config)?;
     overlap::warn(&config);
+    // Here, where it may block: a large one is looked through.
+    let data = store::look(&config);
     let inspections = start::tokio()?.block_on(async {
         let runtime = start::build(&config)?;
         start::check(&config, &runtime).await
-    })?;
+    });
+    let (inspections, data) = match (inspections, data) {
+        (Ok(inspections), Ok(data)) => (inspections, data),
+        (Err(plugins), Err(store)) => bail!("{}\n{}", with_causes(&plugins), with_causes(&store)),
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+    };
+    let data = data.map_or_else(String::new, |line| format!("{line}\n"));
     let specs = config.specs();
     let shown: String = inspections
         .iter()
@@ -25,7 +34,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<Exit> {
         .collect();
     let (plugins, filters) = (config.plugins.len(), config.filters.len());
     show::print(&format!(
-        "{shown}ok: nothing found that would stop a start; the plugins' own `start` was not run (plugins: {plugins}, \
+        "{shown}{data}ok: nothing found that would stop a start; the plugins' own `start` was not run (plugins: {plugins}, \
          filters: {filters})\n"
     ))?;
     Ok(Exit::Ok)

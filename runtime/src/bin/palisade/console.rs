@@ -48,6 +48,14 @@ impl Console {
         });
     }
 
+    /// Says what somebody should know, whatever the log level is. Texts of others have to be printable already.
+    pub(crate) fn warn(&self, message: &str) {
+        self.line(&match self.format {
+            LogFormat::Pretty => message.to_owned(),
+            LogFormat::Json => text::json(&serde_json::json!({ "level": "WARN", "message": message }).to_string()),
+        });
+    }
+
     /// Says why the command failed: what it tried, and each cause that adds something.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let message = with_causes(error);

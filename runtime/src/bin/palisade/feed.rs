@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::ProgressStyle;
+use palisade::config::Config;
 use palisade::{Event, PublishError, Receipt, Runtime};
 use tokio::sync::mpsc;
 
 use crate::console::Console;
+use crate::standstill::Standstill;
 use crate::stdin::{self, Batch, Line};
 use crate::stdout::Stdout;
 
@@ -24,12 +26,15 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     /// Of the published ones, those that no plugin handles.
     pub(crate) unmatched: u64,
+    /// Of the published ones, those that a durable handler has been given before.
+    pub(crate) duplicates: u64,
 }
 
 /// Publishes what stdin says.
 pub(crate) struct Feed {
     batches: mpsc::Receiver<Batch>,
     console: Console,
+    standstill: Standstill,
     tally: Tally,
     /// The line that is being published.
     current: Option<u64>,
@@ -37,7 +42,7 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Starts to read stdin.
-    pub(crate) fn start(runtime: &Runtime, console: &Console) -> Result<Self> {
+    pub(crate) fn start(runtime: &Runtime, config: &Config, console: &Console) -> Result<Self> {
         let batches = stdin::read(runtime.event_limits())?;
         if console.is_for_people() {
             show_progress(console);
@@ -45,6 +50,7 @@ impl Feed {
         Ok(Self {
             batches,
             console: console.clone(),
+            standstill: Standstill::new(config, console),
             tally: Tally::default(),
             current: None,
         })
@@ -56,7 +62,7 @@ impl Feed {
     pub(crate) async fn run(&mut self, runtime: &Runtime, stdout: &Stdout) -> Result<()> {
         while let Some(batch) = self.batches.recv().await {
             for line in batch.context("stdin can't be read")? {
-                stdout.room().await;
+                self.standstill.written(line.number, stdout.room()).await;
                 self.console.bar().inc(line.bytes);
                 self.take(line, runtime, stdout).await;
             }
@@ -89,7 +95,8 @@ impl Feed {
             Err(why) => return self.bad(number, &why),
         };
         self.current = Some(number);
-        let answer = runtime.publish_async(event.clone()).await;
+        let publish = runtime.publish_async(event.clone());
+        let answer = self.standstill.published(number, runtime, publish).await;
         self.current = None;
         self.count(number, &event, answer, stdout);
     }
@@ -103,6 +110,9 @@ impl Feed {
         let is_filtered = receipt.filtered.is_some();
         if !is_filtered && receipt.matched == usize::from(stdout.matches(event.event_type())) {
             self.tally.unmatched += 1;
+        }
+        if receipt.duplicates > 0 {
+            self.tally.duplicates += 1;
         }
         if !receipt.refused.is_empty() {
             self.tally.refused += 1;

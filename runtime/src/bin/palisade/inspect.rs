@@ -7,6 +7,7 @@ use palisade::{Inspection, PluginKind, PluginSpec};
 use serde_json::json;
 
 use crate::arguments::InspectArguments;
+use crate::console::with_causes;
 use crate::exit::Exit;
 use crate::limits::Effective;
 use crate::{show, start, text};
@@ -20,24 +21,29 @@ struct Inspected<'a> {
 }
 
 pub(crate) fn run(arguments: &InspectArguments) -> Result<Exit> {
+    let inspected = inspect(arguments);
+    let shown = match &inspected {
+        Ok(inspected) if arguments.json => text::json(&inspected.in_json()),
+        Ok(inspected) => inspected.in_words(),
+        Err(error) if arguments.json => text::json(&format!("{}\n", json!({ "error": with_causes(error) }))),
+        Err(_) => String::new(),
+    };
+    show::print(&shown)?;
+    inspected.map(|_| Exit::Ok)
+}
+
+fn inspect(arguments: &InspectArguments) -> Result<Inspected<'_>> {
     let (spec, builder) = arguments.table.of(&arguments.file)?;
     let inspection = start::tokio()?.block_on(async {
         let runtime = builder.build()?;
         // Whatever it asks for is shown, not refused: `inspect` wants no grants.
         Ok::<_, anyhow::Error>(runtime.inspect(spec.clone()).await?)
     })?;
-    let inspected = Inspected {
+    Ok(Inspected {
         inspection,
         spec,
         config: arguments.table.config(),
-    };
-    let shown = if arguments.json {
-        text::json(&inspected.in_json())
-    } else {
-        inspected.in_words()
-    };
-    show::print(&shown)?;
-    Ok(Exit::Ok)
+    })
 }
 
 impl Inspected<'_> {

@@ -36,7 +36,11 @@ pub(crate) fn init(arguments: &LogArguments, command: &Command, console: &Consol
 fn default_of(command: &Command) -> LogLevel {
     match command {
         Command::Run(_) => LogLevel::Info,
-        Command::Check(_) | Command::Inspect(_) | Command::Call(_) | Command::CompileChild => LogLevel::Warn,
+        Command::Check(_)
+        | Command::Inspect(_)
+        | Command::Call(_)
+        | Command::DeadLetters(_)
+        | Command::CompileChild => LogLevel::Warn,
     }
 }
 

@@ -1,25 +1,31 @@
-//! The `palisade` binary: runs plugins as a config file says, checks such a file, and looks at single plugins.
+//! The `palisade` binary: runs plugins as a config file says, checks such a file, and looks at single plugins and at
+//! dead letters.
 
 mod arguments;
 mod call;
 mod check;
 mod console;
+mod dead_letters;
 mod descriptors;
 mod exit;
 mod feed;
 mod inspect;
 mod limits;
 mod logging;
+mod moment;
 mod overlap;
+mod owed;
 mod placement;
 #[path = "../../plain_file.rs"]
 mod plain_file;
 mod run;
 mod show;
 mod signals;
+mod standstill;
 mod start;
 mod stdin;
 mod stdout;
+mod store;
 mod summary;
 mod table;
 #[path = "../../terminal.rs"]
@@ -47,6 +53,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
+        Command::DeadLetters(arguments) => dead_letters::run(&arguments, &console),
         Command::CompileChild => return palisade::compile_child(),
     };
     let exit = ended.unwrap_or_else(|error| {

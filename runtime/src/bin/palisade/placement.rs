@@ -1,5 +1,6 @@
 //! Whether each component stands in the table that is for it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -53,6 +54,14 @@ pub(crate) fn misplaced(config: &Config, found: &[Found]) -> Vec<String> {
             };
             format!("{name}: it is of the world {kind}, but its table is a {here}: make that a {there}")
         })
+        .collect()
+}
+
+/// The specs of the event plugins that were found, by the plugins' names.
+pub(crate) fn by_name(config: &Config, found: &[Found]) -> BTreeMap<String, PluginSpec> {
+    let specs = config.plugins.iter();
+    specs
+        .filter_map(|spec| Some((component(spec, found)?.name.clone(), spec.clone())))
         .collect()
 }
 

@@ -23,13 +23,23 @@ pub(crate) struct Summary {
     quarantined: Vec<String>,
     /// Handlers whose breaker is not closed, by name.
     open_breakers: Vec<String>,
-    abandoned: usize,
+    left: Left,
     elapsed: Duration,
 }
 
+/// What was not finished.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    /// Deliveries that a drain gave up, and events that never reached stdout.
+    pub(crate) abandoned: usize,
+    /// Deliveries that are in the store, for the next start.
+    pub(crate) kept: u64,
+    /// Whether there was time enough for them: nothing but their handlers was in the way.
+    pub(crate) is_whole: bool,
+}
+
 impl Summary {
-    /// `abandoned` are deliveries that a drain gave up, and events that never reached stdout.
-    pub(crate) fn new(runtime: &Runtime, tally: Option<Tally>, abandoned: usize, elapsed: Duration) -> Self {
+    pub(crate) fn new(runtime: &Runtime, tally: Option<Tally>, left: Left, elapsed: Duration) -> Self {
         let mut handlers = runtime.handler_stats();
         handlers.retain(|stats| stats.handler.plugin().is_some() || stats.handler.handler() != stdout::HANDLER);
         let reasons = runtime.dead_letter_counts();
@@ -43,7 +53,7 @@ impl Summary {
                 .map(|(reason, count)| (reason.as_str().to_owned(), *count))
                 .collect(),
             quarantined: quarantined(runtime),
-            abandoned,
+            left,
             elapsed,
         }
     }
@@ -58,7 +68,8 @@ impl Summary {
             self.stats.dropped,
             self.stats.filter_faults,
             self.stats.dead_letters,
-            self.abandoned as u64,
+            self.left.abandoned as u64,
+            if self.left.is_whole { self.left.kept } else { 0 },
         ];
         if lost.iter().all(|count| *count == 0) {
             Exit::Ok
@@ -151,6 +162,7 @@ impl Summary {
             published,
             bad,
             unmatched,
+            duplicates,
             ..
         }) = self.tally
         {
@@ -159,6 +171,7 @@ impl Summary {
                 ("bad_lines", bad),
                 ("published", published),
                 ("unmatched", unmatched),
+                ("duplicates", duplicates),
             ]);
         }
         counts.extend([
@@ -171,7 +184,8 @@ impl Summary {
             ("refused", refused),
             ("dropped", dropped),
             ("dead_letters", dead_letters),
-            ("abandoned", self.abandoned as u64),
+            ("abandoned", self.left.abandoned as u64),
+            ("kept", self.left.kept),
         ]);
         counts
     }

@@ -56,7 +56,12 @@ pub(crate) fn number(number: u64) -> String {
 
 /// 1536 as `1.5 KiB`.
 pub(crate) fn bytes(bytes: usize) -> String {
-    ByteSize(bytes as u64).display().iec().to_string()
+    size(bytes as u64)
+}
+
+/// The same, of what is on a disk.
+pub(crate) fn size(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
 }
 
 /// A time that was set: `1m 30s`.

@@ -18,6 +18,13 @@ fn whole() -> String {
         .join("\n")
 }
 
+/// The same without what only holds where there is no data-dir.
+fn with_store() -> String {
+    let memory = "\ndead-letters = 1000\nmax-dead-letters = \"64MiB\"\n";
+    assert!(whole().contains(memory));
+    whole().replace(memory, "\n")
+}
+
 /// Its secrets and directories.
 fn with_files(config: &str) -> Dir {
     let dir = Dir::with(config);
@@ -38,6 +45,7 @@ fn the_sample_says_what_is_so_anyway() {
             (sample.queue, sample.retry, sample.filter),
             (plain.queue, plain.retry, plain.filter)
         );
+        assert_eq!((sample.mode, sample.backlog), (plain.mode, plain.backlog));
         assert_eq!(
             (sample.isolation, sample.concurrency, sample.quarantine),
             (plain.isolation, plain.concurrency, Some(QuarantinePolicy::default()))
@@ -60,8 +68,8 @@ fn the_sample_says_what_is_so_anyway() {
         "compile_memory: Some(Size(1073741824))",
         "max_hops: Some(Count(16))",
         "publish_timeout: Some(Time(30s))",
-        "dead_letters: Some(Count(1000))",
-        "max_dead_letters: Some(Size(67108864))",
+        "Count(1000)",
+        "max_dead_letters: Some(Spanned",
         "Some(Size(1073741824))",
     ] {
         assert!(rest.contains(default), "{default}: {rest}");
@@ -71,12 +79,26 @@ fn the_sample_says_what_is_so_anyway() {
 /// H47
 #[test]
 fn the_sample_is_sound_with_every_key_in_it() {
-    let config = with_files(&whole()).read().unwrap_or_else(|error| panic!("{error}"));
+    let config = with_files(&with_store())
+        .read()
+        .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.plugins[0].handlers.len(), 1);
+    assert!(config.data_dir.is_some_and(|directory| directory.ends_with("data")));
     assert_eq!(
         (config.plugins[0].grants.fs.len(), config.filters[0].grants.fs.len()),
         (1, 1)
     );
+}
+
+/// D2: the store's defaults are shown, though it is absent by default.
+#[test]
+fn d2_the_sample_shows_the_defaults_of_the_store() {
+    let config = with_files(&with_store())
+        .read()
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(read(SAMPLE).data_dir, None);
+    let (shown, default) = (config.store_options(), StoreOptions::default());
+    assert_eq!(format!("{shown:?}"), format!("{default:?}"));
 }
 
 /// The tables, each with an unknown key: the error lists those that are known.
@@ -86,6 +108,7 @@ fn the_sample_shows_every_key() {
     for (table, config) in [
         ("", "none = 1".to_owned()),
         ("engine", "[engine]\nnone = 1".to_owned()),
+        ("store", "[store]\nnone = 1".to_owned()),
         ("events", "[events]\nnone = 1".to_owned()),
         ("defaults", "[defaults]\nnone = 1".to_owned()),
         ("defaults.quarantine", "[defaults.quarantine]\nnone = 1".to_owned()),
@@ -94,6 +117,10 @@ fn the_sample_shows_every_key() {
         (
             "defaults.delivery.queue",
             "[defaults.delivery.queue]\nnone = 1".to_owned(),
+        ),
+        (
+            "defaults.delivery.backlog",
+            "[defaults.delivery.backlog]\nnone = 1".to_owned(),
         ),
         (
             "defaults.delivery.retry",

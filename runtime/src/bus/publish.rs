@@ -1,0 +1,191 @@
+//! `publish`: one attempt at each handler, and an outcome for each (B3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::Turn;
+use super::caller::{Waiting, waiting};
+use super::durable::Announced;
+use super::endpoint::Endpoint;
+use super::lanes::Lane;
+use super::table::Targets;
+use super::{Bus, PublishError, fan_out};
+use crate::delivery::Stored;
+use crate::event::Event;
+use crate::handler::{Delivery, Origin};
+use crate::outcome::{Class, Disposition, Outcome, Report};
+
+/// When a publish began, and how long its caller waits.
+#[derive(Clone, Copy)]
+struct Patience {
+    started: Instant,
+    /// Filters are all that takes time before the handlers do.
+    now: Instant,
+    limit: Option<Duration>,
+}
+
+/// How the event of one publish comes to one handler.
+enum Way<'a> {
+    /// At once, or in its turn.
+    Now(&'a Arc<Endpoint>),
+    /// From the store, where it is.
+    Stored(&'a Arc<Endpoint>, Waiting),
+    /// Into the store, once that has room for it.
+    Full(&'a Arc<Endpoint>),
+}
+
+impl Bus {
+    /// B3: one attempt at each matched handler, on the caller's task, for a caller who waits so long for it.
+    pub(crate) async fn publish(
+        self: &Arc<Self>,
+        event: Event,
+        limit: Option<Duration>,
+    ) -> Result<Report, PublishError> {
+        let started = Instant::now();
+        self.admit(&event)?;
+        let _pending = self.inflight.begin();
+        if let Some(by) = self.refusing_filter(&event).await {
+            return Ok(Report::undelivered(Disposition::Filtered {
+                by: by.id,
+                name: by.name.clone(),
+            }));
+        }
+        let now = if self.filters.load().is_empty() {
+            started
+        } else {
+            Instant::now()
+        };
+        let patience = Patience { started, now, limit };
+        let targets = self.table.load().targets(event.event_type(), None);
+        self.counters.published(targets.len());
+        if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) {
+            return self.publish_stored(&event, targets.as_slice(), patience).await;
+        }
+        let outcomes = match targets {
+            Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
+            Targets::One(endpoint) => vec![self.publish_to(&endpoint, &event, patience).await],
+            Targets::Many(mut endpoints) => {
+                endpoints.sort_by_key(|endpoint| endpoint.turn());
+                let mut pended = Vec::new();
+                let attempts = endpoints
+                    .iter()
+                    .map(|endpoint| self.publish_to(endpoint, &event, patience));
+                let outcomes = fan_out::all(attempts, |at| pended.push(at)).await;
+                pended
+                    .into_iter()
+                    .filter_map(|at| endpoints.get(at))
+                    .for_each(|endpoint| endpoint.pended());
+                outcomes
+            }
+        };
+        Ok(Report::delivered(outcomes, 0))
+    }
+
+    /// One attempt at one handler: at once, or where others are ahead in its turn.
+    async fn publish_to(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: &Event, patience: Patience) -> Outcome {
+        let Patience { started, now, limit } = patience;
+        let (end, of) = endpoint.deadline(started, limit);
+        if end <= now {
+            return endpoint.not_called(started, of);
+        }
+        let lane = endpoint.lane(event);
+        if !endpoint.queue.may_go_at_once(lane.as_ref()) {
+            return self.publish_in_turn(endpoint, event, started, (end, of)).await;
+        }
+        // B6: until it is done with, nothing of its lane goes.
+        let turn = Turn::new(self, endpoint, lane);
+        let Ok(passage) = endpoint.passage() else {
+            return endpoint.tripped(started);
+        };
+        let (event, origin) = (event.clone(), Origin::Publisher);
+        let delivery = Delivery {
+            event,
+            attempt: 1,
+            deadline: end,
+            deadline_of: of,
+            replayed: false,
+            origin,
+            lane: turn.lane.as_ref().map(Lane::hash),
+        };
+        let (outcome, effects) = self.attempt(endpoint, passage, delivery, started).await;
+        // Here and not when all are done: what one published does not wait for the others.
+        self.finish_by(endpoint, outcome, effects, end).await
+    }
+
+    /// D1: where some of the handlers are durable the event is stored first, and nobody gets it if it can't be.
+    async fn publish_stored(
+        self: &Arc<Self>,
+        event: &Event,
+        targets: &[Arc<Endpoint>],
+        patience: Patience,
+    ) -> Result<Report, PublishError> {
+        let (durable, others): (Vec<_>, Vec<_>) = targets.iter().partition(|endpoint| endpoint.is_durable());
+        let mut ways: Vec<_> = others.into_iter().map(Way::Now).collect();
+        let (mut to, mut waits) = (Vec::new(), Vec::new());
+        for endpoint in durable {
+            let Some(room) = Announced::now(endpoint, event, Origin::Publisher) else {
+                ways.push(Way::Full(endpoint));
+                continue;
+            };
+            let (end, of) = endpoint.deadline(patience.started, patience.limit);
+            let (caller, waiting) = waiting(end, of);
+            to.push((room, Some(caller)));
+            waits.push((endpoint, waiting));
+        }
+        let mut duplicates = 0;
+        if !to.is_empty() {
+            let stored = self.append(event, Origin::Publisher, to).await?;
+            for ((endpoint, waiting), stored) in waits.into_iter().zip(stored) {
+                match stored {
+                    Stored::Owed(_) => ways.push(Way::Stored(endpoint, waiting)),
+                    Stored::Duplicate => duplicates += 1,
+                }
+            }
+        }
+        let outcomes = ways.into_iter().map(|way| self.outcome_by(way, event, patience));
+        let outcomes = fan_out::all(outcomes, |_| ()).await;
+        duplicates += outcomes.iter().filter(|outcome| outcome.is_none()).count();
+        self.counters.duplicates(duplicates);
+        Ok(Report::delivered(outcomes.into_iter().flatten().collect(), duplicates))
+    }
+
+    /// None for a duplicate.
+    async fn outcome_by(self: &Arc<Self>, way: Way<'_>, event: &Event, patience: Patience) -> Option<Outcome> {
+        let Patience { started, limit, .. } = patience;
+        match way {
+            Way::Now(endpoint) => Some(self.publish_to(endpoint, event, patience).await),
+            Way::Stored(endpoint, waiting) => Some(self.outcome_of_stored(endpoint, waiting, started).await),
+            Way::Full(endpoint) => {
+                let (end, of) = endpoint.deadline(started, limit);
+                let Some(room) = Announced::until(endpoint, event, end).await else {
+                    let message = self.full_message(endpoint);
+                    return Some(endpoint.not_attempted(Class::Overloaded, message, None, started));
+                };
+                let (caller, waiting) = waiting(end, of);
+                let stored = self.append(event, Origin::Publisher, vec![(room, Some(caller))]).await;
+                match stored.as_deref() {
+                    Ok([Stored::Owed(_)]) => Some(self.outcome_of_stored(endpoint, waiting, started).await),
+                    Ok(_) => None,
+                    Err(error) => Some(endpoint.not_attempted(Class::Unavailable, error.to_string(), None, started)),
+                }
+            }
+        }
+    }
+
+    /// How the first attempt at a stored event ended, or why nobody waits for it: it is made in any case.
+    async fn outcome_of_stored(&self, endpoint: &Arc<Endpoint>, waiting: Waiting, started: Instant) -> Outcome {
+        if let Some(why) = endpoint.unavailable() {
+            return endpoint.is_away(started, &why);
+        }
+        if !endpoint.is_passable() {
+            return endpoint.tripped(started);
+        }
+        let of = waiting.deadline_of();
+        match waiting.outcome_of_stored().await {
+            Ok(outcome) => outcome,
+            Err(has_begun) => endpoint.goes_on(started, of, has_begun),
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! What of a handler's stored deliveries is in memory: a window that follows the store, as large as the queue (D1).
+//!
+//! Rows come in the order in which they were stored: as they are committed, or, when the queue had no room for them, by pages
+//! later. Both are told by the thread that writes to the store, one after the other, so nothing is missed between them and
+//! nothing comes twice.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::inflight::Pending;
+use super::lanes::Lane;
+use super::queue::{Entry, Queue, State};
+use crate::delivery::{BacklogPolicy, DeliveryId, Overflow, Owed, Page};
+use crate::handler::Origin;
+
+/// The window of a queue that has one.
+#[derive(Default)]
+pub(super) struct Window {
+    /// Whether it follows the store; else nothing comes in, and what is there stays on the disk.
+    open: bool,
+    /// What is in memory: queued, in a worker's hands, or waiting for an attempt.
+    have: HashSet<DeliveryId>,
+    /// All up to this one have been here, or are known in `spilled`.
+    last: DeliveryId,
+    /// There are later ones on the disk.
+    behind: bool,
+    /// A page was asked for.
+    loading: bool,
+    /// The last page found no room at all; until something leaves the queue there is no use in another.
+    stalled: bool,
+    /// How much is owed, as far as the store has told.
+    owed: Owed,
+    /// And how much publishers are about to store.
+    announced: Owed,
+    /// Lanes of which as many are in memory as may be: the others must not take the room from other lanes.
+    spilled: HashMap<Lane, Spilled>,
+    /// Keeps `quiet` waiting while there is something owed that the handler can be given.
+    active: Option<Pending>,
+}
+
+#[derive(Default)]
+struct Spilled {
+    ids: VecDeque<DeliveryId>,
+    fetching: bool,
+}
+
+/// What became of a row that was offered to the window.
+pub(super) enum Row {
+    /// It is in the queue, and the caller may have to start a worker.
+    Queued { start_worker: bool },
+    /// Its next attempt is due later; `Queue::put_back` takes it then.
+    Early(Box<Entry>),
+    /// It stays on the disk for now, or is here already.
+    Left,
+    /// The window follows the store no more.
+    Closed,
+}
+
+/// What the window needs from the store.
+pub(super) enum Need {
+    /// The rows after this one.
+    Page(DeliveryId),
+    /// These rows of a lane.
+    Rows(Lane, Vec<DeliveryId>),
+}
+
+impl Need {
+    /// Which lane it is about, if one.
+    pub(super) fn lane(&self) -> Option<Lane> {
+        match self {
+            Self::Page(_) => None,
+            Self::Rows(lane, _) => Some(lane.clone()),
+        }
+    }
+}
+
+impl Queue {
+    /// Follows the store from its first row on; whoever calls this asks for the first page.
+    pub(super) fn follow(&self, loading: bool) {
+        let mut state = self.state();
+        let window = &mut state.window;
+        window.open = true;
+        (window.last, window.behind, window.loading) = (DeliveryId::NONE, true, loading);
+        window.spilled.clear();
+        window.moved();
+        self.told(&mut state);
+    }
+
+    /// Follows the store no more: what is queued stays there for the next who does. What a worker has it ends.
+    pub(super) fn rest(&self) {
+        let mut state = self.state();
+        state.window.open = false;
+        state.window.spilled.clear();
+        let ready = std::mem::take(&mut state.ready);
+        let (stored, others): (VecDeque<_>, _) = ready.into_iter().partition(|entry: &Entry| entry.stored.is_some());
+        state.ready = others;
+        for mut entry in state.lanes.take_stored() {
+            state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
+            // It never had the turn of its lane.
+            entry.lane = None;
+            state.leave_on_disk(&entry);
+        }
+        for entry in stored {
+            state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
+            state.leave_on_disk(&entry);
+        }
+        self.told(&mut state);
+    }
+
+    /// Makes room on the disk for an event that is about to be stored.
+    pub(super) fn announce(&self, size: usize, origin: Origin) -> bool {
+        let BacklogPolicy { mut events, mut bytes } = self.backlog;
+        if origin != Origin::Publisher {
+            (events, bytes) = (events.saturating_add(events / 4), bytes.saturating_add(bytes / 4));
+        }
+        let mut state = self.state();
+        let Window { owed, announced, .. } = &state.window;
+        let has_room = owed.events + announced.events < events
+            && (owed.bytes + announced.bytes).saturating_add(size as u64) <= bytes;
+        if has_room {
+            state.window.announced.add(size);
+        }
+        has_room
+    }
+
+    /// The same, waiting for room until the deadline where the policy says so and the event can ever fit.
+    ///
+    /// Cancellation safe.
+    pub(super) async fn announce_until(&self, size: usize, deadline: Instant) -> bool {
+        let can_wait = self.policy().overflow == Overflow::Block && size as u64 <= self.backlog.bytes;
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            if self.announce(size, Origin::Publisher) {
+                return true;
+            }
+            if !can_wait || self.is_closed() || timeout_at(deadline, room).await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// What was announced is stored, or will not be.
+    pub(super) fn withdraw(&self, size: usize) {
+        self.state().window.announced.remove(size);
+        self.room.notify_waiters();
+    }
+
+    /// A row was stored, and its commit was the last one so far.
+    pub(super) fn committed(&self, entry: Entry, id: DeliveryId) -> Row {
+        let size = entry.event.size_bytes();
+        let mut state = self.state();
+        state.window.owed.add(size);
+        let row = if !state.window.open {
+            Row::Closed
+        } else if state.window.behind {
+            Row::Left
+        } else {
+            self.take_row(&mut state, entry, id)
+        };
+        self.told(&mut state);
+        row
+    }
+
+    /// A row was stored that another window of this handler's name should have been told of, which is not open any more.
+    pub(super) fn missed(&self, size: usize) {
+        let mut state = self.state();
+        if !state.window.loading {
+            state.window.owed.add(size);
+        }
+        state.window.behind = true;
+        self.told(&mut state);
+    }
+
+    /// A page has come: its entries, each with its id. Says what became of each, until there was no room.
+    pub(super) fn page(&self, page: &Page, entries: Vec<(Entry, DeliveryId)>) -> Vec<Row> {
+        let mut state = self.state();
+        state.window.loading = false;
+        if let Some(owed) = page.owed {
+            state.window.owed = owed;
+        }
+        state.window.forget_damaged(page);
+        let mut rows = Vec::with_capacity(entries.len());
+        let mut all = true;
+        let had_some = !entries.is_empty();
+        for (entry, id) in entries {
+            if !state.window.open || !self.has_room(&state, &entry) {
+                all = false;
+                break;
+            }
+            rows.push(self.take_row(&mut state, entry, id));
+        }
+        state.window.stalled = had_some && rows.is_empty();
+        if all && state.window.open {
+            state.window.last = page.last.unwrap_or(state.window.last);
+            state.window.behind = page.more;
+        }
+        self.told(&mut state);
+        rows
+    }
+
+    /// A page did not come.
+    pub(super) fn no_page(&self, lane: Option<&Lane>) {
+        let mut state = self.state();
+        match lane {
+            None => state.window.loading = false,
+            Some(_) => {
+                // From the first on, past all that is here.
+                state.window.spilled.clear();
+                (state.window.last, state.window.behind) = (DeliveryId::NONE, true);
+            }
+        }
+        self.told(&mut state);
+    }
+
+    /// Rows of a lane have come that had to wait on the disk.
+    pub(super) fn lane_page(&self, lane: &Lane, page: &Page, entries: Vec<(Entry, DeliveryId)>) -> Vec<Row> {
+        let mut state = self.state();
+        state.window.forget_damaged(page);
+        let mut rows = Vec::with_capacity(entries.len());
+        if let Some(spilled) = state.window.spilled.get_mut(lane) {
+            spilled.fetching = false;
+            if spilled.ids.is_empty() {
+                state.window.spilled.remove(lane);
+            }
+            for (entry, id) in entries {
+                rows.push(self.enter(&mut state, entry, id));
+            }
+        }
+        self.told(&mut state);
+        rows
+    }
+
+    /// What the window needs now, which it counts as asked for.
+    pub(super) fn need(&self) -> Option<Need> {
+        let mut state = self.state();
+        if !state.window.open || state.closed {
+            return None;
+        }
+        let half = state.queued() <= self.policy().events / 2 && state.waiting < self.policy().events.max(1);
+        let State { window, lanes, .. } = &mut *state;
+        if window.behind && !window.loading && !window.stalled && half {
+            window.loading = true;
+            return Some(Need::Page(window.last));
+        }
+        let most = self.lane_most();
+        let (lane, spilled) = window
+            .spilled
+            .iter_mut()
+            .find(|(lane, spilled)| !spilled.fetching && lanes.held_of(lane) == 0)?;
+        spilled.fetching = true;
+        let ids = spilled.ids.drain(..most.min(spilled.ids.len())).collect();
+        Some(Need::Rows(lane.clone(), ids))
+    }
+
+    /// The delivery is over, for the store too.
+    pub(super) fn settled(&self, id: DeliveryId, size: usize) {
+        let mut state = self.state();
+        state.window.have.remove(&id);
+        state.window.owed.remove(size);
+        self.told(&mut state);
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    /// The delivery is not over, but nobody here has it any more: it comes again from the disk.
+    pub(super) fn lost(&self, id: DeliveryId) {
+        let mut state = self.state();
+        if state.window.have.remove(&id) {
+            state.window.spilled.clear();
+            (state.window.last, state.window.behind) = (DeliveryId::NONE, true);
+        }
+        self.told(&mut state);
+    }
+
+    /// How many events are owed on the disk.
+    pub(super) fn owed(&self) -> u64 {
+        self.state().window.owed.events
+    }
+
+    /// How many entries of one lane may be in memory beside the one that has the turn.
+    fn lane_most(&self) -> usize {
+        (self.policy().events / 32).max(1)
+    }
+
+    fn take_row(&self, state: &mut State, entry: Entry, id: DeliveryId) -> Row {
+        if state.window.have.contains(&id) {
+            state.window.last = state.window.last.max(id);
+            return Row::Left;
+        }
+        if let Some(lane @ Lane::Value(_)) = &entry.lane {
+            let is_full = state.lanes.held_of(lane) >= self.lane_most();
+            if is_full || state.window.spilled.contains_key(lane) {
+                let spilled = state.window.spilled.entry(lane.clone()).or_default();
+                spilled.ids.push_back(id);
+                state.window.last = state.window.last.max(id);
+                return Row::Left;
+            }
+        }
+        if !self.has_room(state, &entry) {
+            state.window.behind = true;
+            return Row::Left;
+        }
+        state.window.last = state.window.last.max(id);
+        self.enter(state, entry, id)
+    }
+
+    fn enter(&self, state: &mut State, entry: Entry, id: DeliveryId) -> Row {
+        if !state.window.have.insert(id) {
+            return Row::Left;
+        }
+        state.bytes = state.bytes.saturating_add(entry.event.size_bytes());
+        let is_early = entry.not_before.is_some_and(|due| due > Instant::now());
+        match state.lanes.join(entry) {
+            Some(entry) if is_early => {
+                state.waiting += 1;
+                return Row::Early(Box::new(entry));
+            }
+            Some(entry) => state.ready.push_back(entry),
+            None => {}
+        }
+        Row::Queued {
+            start_worker: self.worker_for(state),
+        }
+    }
+
+    /// The largest event has room in an empty queue: it was stored, so it has to be delivered. What waits for its next
+    /// attempt keeps nothing else from coming in, up to as much again.
+    fn has_room(&self, state: &State, entry: &Entry) -> bool {
+        let size = entry.event.size_bytes();
+        let policy = self.policy();
+        state.queued() == 0 && state.waiting < policy.events
+            || state.queued() < policy.events
+                && state.waiting < policy.events
+                && state.bytes.saturating_add(size) <= policy.bytes
+    }
+}
+
+impl Window {
+    /// Whether it knows of something to be delivered, or is about to know.
+    fn is_active(&self) -> bool {
+        self.open && (self.owed.events > 0 || self.loading)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// It is not in memory any more, and stays on the disk.
+    pub(super) fn leave(&mut self, id: DeliveryId) {
+        self.have.remove(&id);
+    }
+
+    /// Something left the queue.
+    pub(super) fn moved(&mut self) {
+        self.stalled = false;
+    }
+
+    /// Begins or ends what keeps `quiet` waiting.
+    pub(super) fn told(&mut self, may_go: bool, begin: impl FnOnce() -> Pending) {
+        match (self.is_active() && may_go, self.active.is_some()) {
+            (true, false) => self.active = Some(begin()),
+            (false, true) => self.active = None,
+            _ => {}
+        }
+    }
+
+    /// They can't be delivered, so nobody waits for them.
+    fn forget_damaged(&mut self, page: &Page) {
+        self.owed.events = self.owed.events.saturating_sub(page.damaged.len() as u64);
+    }
+}
+
+impl Owed {
+    fn add(&mut self, size: usize) {
+        self.events += 1;
+        self.bytes = self.bytes.saturating_add(size as u64);
+    }
+
+    fn remove(&mut self, size: usize) {
+        self.events = self.events.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(size as u64);
+    }
+}
