@@ -311,11 +311,13 @@ impl Queue {
         if !state.window.have.insert(id) {
             return Row::Left;
         }
-        state.bytes = state.bytes.saturating_add(entry.event.size_bytes());
+        let size = entry.event.size_bytes();
+        state.bytes = state.bytes.saturating_add(size);
         let is_early = entry.not_before.is_some_and(|due| due > Instant::now());
         match state.lanes.join(entry) {
             Some(entry) if is_early => {
                 state.waiting += 1;
+                state.waiting_bytes = state.waiting_bytes.saturating_add(size);
                 return Row::Early(Box::new(entry));
             }
             Some(entry) => state.ready.push_back(entry),
