@@ -53,6 +53,8 @@ pub(super) enum Row {
     Early(Box<Entry>),
     /// It stays on the disk for now, or is here already.
     Left,
+    /// The window follows the store no more.
+    Closed,
 }
 
 /// What the window needs from the store.
@@ -151,14 +153,25 @@ impl Queue {
         let size = entry.event.size_bytes();
         let mut state = self.state();
         state.window.owed.add(size);
-        let row = if state.window.behind || !state.window.open {
-            state.window.behind = true;
+        let row = if !state.window.open {
+            Row::Closed
+        } else if state.window.behind {
             Row::Left
         } else {
             self.take_row(&mut state, entry, id)
         };
         self.told(&mut state);
         row
+    }
+
+    /// A row was stored that another window of this handler's name should have been told of, which is not open any more.
+    pub(super) fn missed(&self, size: usize) {
+        let mut state = self.state();
+        if !state.window.loading {
+            state.window.owed.add(size);
+        }
+        state.window.behind = true;
+        self.told(&mut state);
     }
 
     /// A page has come: its entries, each with its id. Says what became of each, until there was no room.
