@@ -96,6 +96,7 @@ pub(super) struct State {
     /// Entries that wait for their next attempt elsewhere. They keep their room, or a handler that fails every event
     /// would let the queue grow without bound.
     pub(super) waiting: usize,
+    pub(super) waiting_bytes: usize,
     /// Of all of them, waiting ones included.
     pub(super) bytes: usize,
     workers: usize,
@@ -167,7 +168,10 @@ impl Queue {
         while !state.has_room(events, bytes, size) || state.closed {
             let oldest = match self.policy.overflow {
                 Overflow::DropNewest if !state.closed => return Offer::Dropped,
-                Overflow::DropOldest if !state.closed && size <= bytes => state.take_oldest(),
+                // Nothing is dropped for an event that has no room even so.
+                Overflow::DropOldest if !state.closed && state.can_make_room(events, bytes, size) => {
+                    state.take_oldest()
+                }
                 _ => None,
             };
             let Some(oldest) = oldest else {
@@ -233,15 +237,17 @@ impl Queue {
     /// waits with it.
     pub(crate) fn hold(&self, entry: &Entry) {
         let mut state = self.state();
+        let size = entry.event.size_bytes();
         state.waiting += 1;
-        state.bytes = state.bytes.saturating_add(entry.event.size_bytes());
+        state.waiting_bytes = state.waiting_bytes.saturating_add(size);
+        state.bytes = state.bytes.saturating_add(size);
     }
 
     /// Gives up the room of an entry that waited, because there will be no next attempt.
     pub(crate) fn release(&self, entry: &Entry) {
-        let mut state = self.state();
-        state.waiting = state.waiting.saturating_sub(1);
-        state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
+        let (mut state, size) = (self.state(), entry.event.size_bytes());
+        state.no_longer_waits(size);
+        state.bytes = state.bytes.saturating_sub(size);
         drop(state);
         self.room.notify_waiters();
     }
@@ -249,7 +255,7 @@ impl Queue {
     /// Puts back an entry that waited and is due; says whether the caller has to start a worker.
     pub(crate) fn put_back(&self, entry: Entry) -> bool {
         let mut state = self.state();
-        state.waiting = state.waiting.saturating_sub(1);
+        state.no_longer_waits(entry.event.size_bytes());
         if state.closed || (entry.stored.is_some() && !state.window.is_open()) {
             state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
             state.leave_on_disk(&entry);
@@ -308,10 +314,10 @@ impl Queue {
     /// Takes the publishers that wait in the queue for an entry that is stored: they are told now, the entries stay.
     pub(super) fn take_callers(&self) -> Vec<(Caller, Instant)> {
         let mut state = self.state();
+        let elsewhere: Vec<_> = state.window.take_callers().collect();
         let stored = state.ready.iter_mut().filter(|entry| entry.stored.is_some());
-        stored
-            .filter_map(|entry| Some((entry.caller.take()?, entry.since)))
-            .collect()
+        let here = stored.filter_map(|entry| Some((entry.caller.take()?, entry.since)));
+        here.chain(elsewhere).collect()
     }
 
     /// The worker that had the entry has it no more, and the entry is not over: if it is stored it stays on the disk.
@@ -426,17 +432,34 @@ impl State {
         self.queued() + self.waiting < events && self.bytes.saturating_add(size) <= bytes
     }
 
-    /// Removes what has waited longest of what no worker has; what waits for a retry is not touched.
+    fn no_longer_waits(&mut self, size: usize) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(size);
+    }
+
+    /// Whether there would be room if all that no attempt has begun for made way.
+    fn can_make_room(&self, events: usize, bytes: usize, size: usize) -> bool {
+        let tried = self.ready.iter().filter(|entry| entry.attempts > 0);
+        let (mut stay, mut taken) = (self.waiting, self.waiting_bytes);
+        for entry in tried {
+            stay += 1;
+            taken = taken.saturating_add(entry.event.size_bytes());
+        }
+        stay < events && taken.saturating_add(size) <= bytes
+    }
+
+    /// Removes what has waited longest of what no attempt has begun for.
     fn take_oldest(&mut self) -> Option<Entry> {
-        let ready = self.ready.front().map(|entry| entry.since);
+        let untried = self.ready.iter().position(|entry| entry.attempts == 0);
+        let ready = untried.and_then(|at| Some((self.ready.get(at)?.since, at)));
         let held = self.lanes.oldest();
         let oldest = match (ready, held) {
-            (Some(ready), Some((held, lane))) if held < ready => self.lanes.take_first(&lane),
-            (Some(_), _) => {
-                let entry = self.ready.pop_front()?;
+            (Some((ready, _)), Some((held, lane))) if held < ready => self.lanes.take_first(&lane),
+            (Some((_, at)), _) => {
+                let entry = self.ready.remove(at)?;
                 // The turn of its lane passes to the next one, which has its place.
                 if let Some(next) = entry.lane.as_ref().and_then(|lane| self.lanes.leave(lane)) {
-                    self.ready.push_front(next);
+                    self.ready.insert(at, next);
                 }
                 Some(entry)
             }

@@ -1,8 +1,12 @@
 //! B7: queues that drop what they have no room for, and count it.
 
-use palisade::{Class, Event, Overflow, Runtime};
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade::{Class, Event, Failure, Overflow, QueuePolicy, RetryPolicy, Runtime, SubscribeOptions};
 use palisade_tests::{Seen, event, runtime};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::words::{Gate, queue_of, stats_of};
 
@@ -54,4 +58,85 @@ async fn b7_drop_oldest_drops_what_waited_longest() {
     let stats = stats_of(&runtime, "slow");
     assert_eq!((stats.count(Class::Ok), stats.dropped), (4, 2));
     assert_eq!(runtime.stats().dropped, 2);
+}
+
+/// A handler for which `drop-oldest` makes room in `bytes` bytes. It fails the first attempt at 0, which is put back while
+/// the handler is busy with 1, until somebody lets it go.
+async fn with_one_tried(bytes: usize) -> (Runtime, Arc<Semaphore>) {
+    let runtime = runtime();
+    let go = Arc::new(Semaphore::new(0));
+    let gone = go.clone();
+    let handle = move |cx: palisade::Context| {
+        let gone = gone.clone();
+        async move {
+            match cx.event.json::<Value>().expect("JSON")[0].as_u64() {
+                Some(0) if cx.attempt == 1 => Err(Failure::retry("not yet")),
+                Some(1) => {
+                    let _ = gone.acquire().await;
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        }
+    };
+    let queue = QueuePolicy {
+        events: 2,
+        bytes,
+        overflow: Overflow::DropOldest,
+    };
+    let retry = RetryPolicy {
+        base: Duration::ZERO,
+        ..RetryPolicy::default()
+    };
+    let options = SubscribeOptions::default().queue(queue).retry(retry);
+    runtime
+        .subscribe_with(&["a"], "slow", options, handle)
+        .expect("a subscription");
+    for number in 0..=1 {
+        runtime.publish_async(padded(number, 0)).await.expect("published");
+    }
+    while stats_of(&runtime, "slow").queued != 1 || stats_of(&runtime, "slow").count(Class::Retry) == 0 {
+        tokio::task::yield_now().await;
+    }
+    (runtime, go)
+}
+
+fn padded(number: u32, bytes: usize) -> Event {
+    event("a", json!([number, "x".repeat(bytes)]))
+}
+
+/// B7, D3: an event that waits for its next attempt makes room for nobody: it was begun with.
+#[tokio::test(start_paused = true)]
+async fn b7_d3_drop_oldest_drops_nothing_that_was_tried() {
+    let (runtime, go) = with_one_tried(1 << 20).await;
+    for number in 2..=4 {
+        let receipt = runtime.publish_async(padded(number, 0)).await.expect("published");
+        assert_eq!(receipt.enqueued, 1);
+    }
+    go.add_permits(1);
+    runtime.quiet().await;
+    let stats = stats_of(&runtime, "slow");
+    assert_eq!(
+        (stats.count(Class::Ok), stats.dropped),
+        (3, 2),
+        "0, 1 and 4; 2 and 3 are gone"
+    );
+}
+
+/// B7: nothing is dropped in vain, for an event that would have no room even so; it is refused.
+#[tokio::test(start_paused = true)]
+async fn b7_drop_oldest_drops_nothing_in_vain() {
+    let bytes = 3 * padded(0, 0).size_bytes();
+    let (runtime, go) = with_one_tried(bytes).await;
+    let receipt = runtime.publish_async(padded(2, 0)).await.expect("published");
+    assert_eq!(receipt.enqueued, 1);
+    let large = padded(3, bytes - 2 * padded(0, 0).size_bytes() + 1);
+    assert!(large.size_bytes() <= bytes, "it would fit into the empty queue");
+    let receipt = runtime.publish_async(large).await.expect("published");
+    assert_eq!((receipt.enqueued, receipt.refused.len()), (0, 1));
+    go.add_permits(1);
+    runtime.quiet().await;
+    let stats = stats_of(&runtime, "slow");
+    assert_eq!((stats.count(Class::Ok), stats.dropped), (3, 0), "0, 1 and 2");
+    assert_eq!(runtime.stats().refused, 1);
 }

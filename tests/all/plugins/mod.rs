@@ -13,4 +13,5 @@ mod quarantine_deadlines;
 mod quarantine_races;
 mod readme;
 mod stopping;
+mod story;
 pub(crate) mod watch;

@@ -2,6 +2,7 @@
 //! others.
 
 mod cancellation;
+mod delivery;
 mod events;
 mod inputs;
 mod loader;
