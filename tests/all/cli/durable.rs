@@ -61,6 +61,36 @@ fn d9_what_is_owed_to_nobody_is_told_and_kept() {
     assert!(ended.row("probe/all").starts_with("ok "), "{}", ended.stderr);
 }
 
+/// D9, S7: what a quarantined plugin is owed is kept, which makes the exit code 3 at the end of stdin; the neighbour is served,
+/// and the next start delivers it.
+#[test]
+fn d9_s7_what_a_quarantined_plugin_is_owed_is_kept() {
+    let dir = Dir::with(&format!(
+        "{DURABLE}[[plugin]]\npath = \"PLUGINS/hostile.wasm\"\nname = \"brief\"\nquarantine = {{ faults = 1 }}\n\
+         delivery = {{ mode = \"durable\", breaker = false, retry.attempts = 1 }}\n\
+         grants.subscribe = [\"hostile.trap\", \"hostile.no-such\"]\n"
+    ));
+    let lines = ["1", "2", "3", "4"].map(|id| line(id, "hostile.trap", ""));
+    let config = dir
+        .text("palisade.toml")
+        .replacen("delivery.mode", "delivery.retry.attempts = 1\ndelivery.mode", 1);
+    dir.file("palisade.toml", config);
+    let ended = dir
+        .run(lines.join("\n"))
+        .expect(3)
+        .says(&["ERROR", "brief is quarantined after 2 faults"]);
+    assert_eq!(
+        (ended.row("kept for"), ended.row("quarantined")),
+        ("brief/sin 2", "brief")
+    );
+    assert_eq!(
+        (ended.row("kept"), ended.row("brief/sin"), ended.row("hostile/sin")),
+        ("2", "trap 2", "trap 4")
+    );
+    let ended = dir.run("").expect(3).says(&["owed from before: brief/sin: 2 events, "]);
+    assert_eq!((ended.row("kept"), ended.row("brief/sin")), ("0", "trap 2"));
+}
+
 /// D6: a durable handler is not given an event twice, which is counted and no failure; an ephemeral one is.
 #[test]
 fn d6_repeated_events_are_counted_as_duplicates() {
