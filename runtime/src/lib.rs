@@ -63,8 +63,8 @@ mod terminal;
 
 pub use builder::{BuildError, RuntimeBuilder};
 pub use bus::{
-    BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, OnFault, PublishError, RedriveError, Redriven,
-    SubscribeError, SubscribeOptions, SubscriptionId,
+    BusStats, Filter, FilterError, FilterId, FilterOptions, HandlerStats, OnFault, PublishError, RedriveError,
+    Redriven, SubscribeError, SubscribeOptions, SubscriptionId,
 };
 pub use delivery::{
     Backlog, BacklogPolicy, BreakerPolicy, BreakerState, DeadLetter, DeadLetterError, DeadLetterFilter, DeadLetterId,

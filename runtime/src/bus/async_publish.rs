@@ -75,7 +75,11 @@ impl Bus {
         for endpoint in targets.iter().filter(|endpoint| !endpoint.is_durable()) {
             match self.offer(endpoint, &event, Origin::Publisher) {
                 Ok(()) => {}
-                Err(NotTaken::Away(message)) => receipt.refused.push(self.refusal(endpoint, Class::Unavailable, message)),
+                Err(NotTaken::Away(message)) => {
+                    receipt
+                        .refused
+                        .push(self.refusal(endpoint, Class::Unavailable, message))
+                }
                 Err(NotTaken::Dropped) => receipt.dropped += 1,
                 Err(NotTaken::Full(entry)) => full.push(Full::Queue(endpoint, entry)),
             }
@@ -109,7 +113,11 @@ impl Bus {
                 let Some(room) = Announced::until(endpoint, event, deadline).await else {
                     return Late::Refused(self.refuse_full(endpoint));
                 };
-                match self.append(event, Origin::Publisher, vec![(room, None)]).await.as_deref() {
+                match self
+                    .append(event, Origin::Publisher, vec![(room, None)])
+                    .await
+                    .as_deref()
+                {
                     Ok([Stored::Duplicate]) => Late::Duplicate,
                     Ok(_) => Late::Taken,
                     Err(error) => Late::Refused(self.refusal(endpoint, Class::Unavailable, error.to_string())),
@@ -164,7 +172,12 @@ impl Bus {
         }
     }
 
-    pub(super) fn offer(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: &Event, origin: Origin) -> Result<(), NotTaken> {
+    pub(super) fn offer(
+        self: &Arc<Self>,
+        endpoint: &Arc<Endpoint>,
+        event: &Event,
+        origin: Origin,
+    ) -> Result<(), NotTaken> {
         if let Some(why) = endpoint.unavailable() {
             return Err(NotTaken::Away(why));
         }

@@ -39,10 +39,7 @@ impl Announced {
     /// None if there is no room now.
     pub(super) fn now(endpoint: &Arc<Endpoint>, event: &Event, origin: Origin) -> Option<Self> {
         let (endpoint, size) = (endpoint.clone(), event.size_bytes());
-        endpoint
-            .queue
-            .announce(size, origin)
-            .then_some(Self { endpoint, size })
+        endpoint.queue.announce(size, origin).then_some(Self { endpoint, size })
     }
 
     /// None if there is no room until the deadline, as far as the policy lets a publisher wait.
@@ -127,7 +124,11 @@ impl Bus {
 
     /// What was stored for a handler that left the bus meanwhile belongs to the one that has its name now.
     fn missed(self: &Arc<Self>, left: &Arc<Endpoint>, size: usize) {
-        let now = self.registry().endpoints.get(left.name()).map(|(endpoint, _)| endpoint.clone());
+        let now = self
+            .registry()
+            .endpoints
+            .get(left.name())
+            .map(|(endpoint, _)| endpoint.clone());
         if let Some(endpoint) = now.filter(|endpoint| !Arc::ptr_eq(endpoint, left)) {
             endpoint.queue.missed(size);
             self.refill(&endpoint);
@@ -175,7 +176,8 @@ impl Bus {
         let Some(store) = &self.store else { return };
         while let Some(need) = endpoint.queue.need() {
             let (bus, endpoint, store) = (self.clone(), endpoint.clone(), store.clone());
-            self.tokio.spawn(async move { bus.fetch(&endpoint, &store, need).await });
+            self.tokio
+                .spawn(async move { bus.fetch(&endpoint, &store, need).await });
         }
     }
 
@@ -199,7 +201,9 @@ impl Bus {
             }
             Need::Rows(_, ids) => store.load_these(ids, then).await,
         };
-        let Err(error) = fetched else { return self.refill(endpoint) };
+        let Err(error) = fetched else {
+            return self.refill(endpoint);
+        };
         if matches!(error, StoreError::Closed) || self.ended.is_cancelled() {
             return;
         }
@@ -348,7 +352,10 @@ impl Bus {
     /// D9: a plugin is there, or there again: what its handlers are owed goes on.
     pub(crate) fn welcome_plugin(self: &Arc<Self>, plugin: &str) {
         let endpoints = self.registry().all_endpoints();
-        for endpoint in endpoints.iter().filter(|endpoint| endpoint.name().plugin() == Some(plugin)) {
+        for endpoint in endpoints
+            .iter()
+            .filter(|endpoint| endpoint.name().plugin() == Some(plugin))
+        {
             self.welcome(endpoint);
         }
     }
@@ -363,10 +370,7 @@ impl Bus {
 
     /// D9: looks through the store once a minute: what is past its time goes. `loaded` names the handlers of all plugins that
     /// are loaded; without an answer the runtime is gone.
-    pub(crate) fn keep_house(
-        self: &Arc<Self>,
-        loaded: impl Fn() -> Option<Vec<String>> + Send + 'static,
-    ) {
+    pub(crate) fn keep_house(self: &Arc<Self>, loaded: impl Fn() -> Option<Vec<String>> + Send + 'static) {
         let Some(store) = self.store.clone() else { return };
         if self.keeps_house.swap(true, Ordering::SeqCst) {
             return;
@@ -375,7 +379,9 @@ impl Bus {
         let ended = self.ended.clone();
         self.tokio.spawn(async move {
             loop {
-                let (Some(bus), Some(mut known)) = (bus.upgrade(), loaded()) else { return };
+                let (Some(bus), Some(mut known)) = (bus.upgrade(), loaded()) else {
+                    return;
+                };
                 known.extend(bus.registry().endpoints.keys().map(ToString::to_string));
                 drop(bus);
                 if let Err(error) = keep_house(&*store, known).await {
@@ -417,7 +423,11 @@ async fn keep_house(store: &dyn DeliveryStore, known: Vec<String>) -> Result<(),
     let now = SystemTime::now();
     store.forget(now).await?;
     for (handler, events) in store.orphan(known, now).await? {
-        tracing::warn!(handler, events, "owed to a handler that is gone, for longer than retry.max-age: dead letters now");
+        tracing::warn!(
+            handler,
+            events,
+            "owed to a handler that is gone, for longer than retry.max-age: dead letters now"
+        );
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use crate::bus::lanes::Lane;
 use crate::bus::queue::Queue;
 use crate::clock::after;
 use crate::delivery::{
-    BacklogPolicy, Breaker, BreakerPolicy, BreakerState, Change, DeliveryMode, EventOrder, Passage, QueuePolicy, RetryPolicy, Sign, Tripped,
+    BacklogPolicy, Breaker, BreakerPolicy, BreakerState, Change, DeliveryMode, EventOrder, Passage, QueuePolicy,
+    RetryPolicy, Sign, Tripped,
 };
 use crate::event::Event;
 use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Uncommitted, panic_message};

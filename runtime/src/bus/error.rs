@@ -62,7 +62,9 @@ pub enum SubscribeError {
         handler: String,
     },
     /// The name of a native handler is none.
-    #[error("`{0}` is no name for a native handler: it is empty, or has a `/`, which is in the names of plugins' handlers")]
+    #[error(
+        "`{0}` is no name for a native handler: it is empty, or has a `/`, which is in the names of plugins' handlers"
+    )]
     BadName(String),
     /// There is no such subscription (any more).
     #[error("{0}")]

@@ -117,7 +117,8 @@ impl Lanes {
         let mut taken = Vec::new();
         for held in self.taken.values_mut() {
             let all = std::mem::take(held);
-            let (stored, others): (VecDeque<_>, VecDeque<_>) = all.into_iter().partition(|entry| entry.stored.is_some());
+            let (stored, others): (VecDeque<_>, VecDeque<_>) =
+                all.into_iter().partition(|entry| entry.stored.is_some());
             *held = others;
             taken.extend(stored);
         }

@@ -168,9 +168,7 @@ impl Bus {
                 match stored.as_deref() {
                     Ok([Stored::Owed(_)]) => Some(self.outcome_of_stored(endpoint, waiting, started).await),
                     Ok(_) => None,
-                    Err(error) => {
-                        Some(endpoint.not_attempted(Class::Unavailable, error.to_string(), None, started))
-                    }
+                    Err(error) => Some(endpoint.not_attempted(Class::Unavailable, error.to_string(), None, started)),
                 }
             }
         }

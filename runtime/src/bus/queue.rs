@@ -315,7 +315,9 @@ impl Queue {
     pub(super) fn take_callers(&self) -> Vec<(Caller, Instant)> {
         let mut state = self.state();
         let stored = state.ready.iter_mut().filter(|entry| entry.stored.is_some());
-        stored.filter_map(|entry| Some((entry.caller.take()?, entry.since))).collect()
+        stored
+            .filter_map(|entry| Some((entry.caller.take()?, entry.since)))
+            .collect()
     }
 
     /// The worker that had the entry has it no more, and the entry is not over: if it is stored it stays on the disk.

@@ -60,7 +60,11 @@ impl Bus {
     /// B11: publishes what a plugin published in `start` or `stop`. Never waits for room.
     pub(crate) async fn release_from_plugin(self: &Arc<Self>, outbox: Vec<Event>) {
         let _pending = self.inflight.begin();
-        let Addressed { stored, queued, letters } = self.address(outbox).await;
+        let Addressed {
+            stored,
+            queued,
+            letters,
+        } = self.address(outbox).await;
         for (event, rooms) in stored {
             let rooms = rooms.into_iter().map(|room| (room, None)).collect();
             if let Err(error) = self.append(&event, Origin::Handler, rooms).await {
@@ -169,7 +173,9 @@ impl Bus {
                 } else {
                     self.counters.refused();
                     let cause = self.overloaded(endpoint);
-                    addressed.letters.push(self.letter(event.clone(), Some(endpoint), cause, (0, None)));
+                    addressed
+                        .letters
+                        .push(self.letter(event.clone(), Some(endpoint), cause, (0, None)));
                 }
             }
             if !rooms.is_empty() {
@@ -224,9 +230,7 @@ impl Bus {
 fn unfinished(endpoint: &Endpoint, instance: Option<Box<dyn HeldInstance>>, error: StoreError) -> Unfinished {
     match (instance, error) {
         (Some(instance), StoreError::KeyValue(error)) => Unfinished::Refused(instance.refused(&error)),
-        (Some(instance), error) => {
-            Unfinished::Store(instance.refused(&KeyValueError::Failed(error.to_string())))
-        }
+        (Some(instance), error) => Unfinished::Store(instance.refused(&KeyValueError::Failed(error.to_string()))),
         (None, error) => {
             let message = format!("what {} published can't be stored: {error}", endpoint.name());
             Unfinished::Store(Fault::new(Class::Unavailable, message))

@@ -145,7 +145,13 @@ impl Bus {
 
     /// Sees to an event whose attempt failed: the next attempt if there is one, or a dead letter. What there is to release
     /// all the same comes from the `start` of a fresh instance.
-    async fn after_failure(self: &Arc<Self>, endpoint: &Arc<Endpoint>, mut entry: Entry, fault: &Fault, effects: Effects) {
+    async fn after_failure(
+        self: &Arc<Self>,
+        endpoint: &Arc<Endpoint>,
+        mut entry: Entry,
+        fault: &Fault,
+        effects: Effects,
+    ) {
         let why = endpoint.unavailable().filter(|_| fault.class() == Class::Unavailable);
         if let Some(why) = why.filter(|_| entry.stored.is_some() && endpoint.is_durable()) {
             // D9: it was taken away meanwhile, which costs no attempt.

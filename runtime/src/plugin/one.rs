@@ -173,7 +173,12 @@ impl Plugin {
             grants: spec.grants.clone(),
             config: config.to_json()?,
             config_store: ConfigStore::new(config.values()),
-            key_value: Space::new(self.shared.key_value.clone(), self.shared.key_value_commits, name.clone(), limits),
+            key_value: Space::new(
+                self.shared.key_value.clone(),
+                self.shared.key_value_commits,
+                name.clone(),
+                limits,
+            ),
             log: self.log.clone(),
             files: self.files.clone(),
             outbox: Arc::new(outbox),

@@ -12,9 +12,9 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Store;
 
+use crate::delivery::PluginWrites;
 use crate::event::Event;
 use crate::handler::{Delivery, Fault, Outbox, panic_message};
-use crate::delivery::PluginWrites;
 use crate::key_value::{KeyValueError, WriteBuffer};
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
@@ -195,7 +195,9 @@ impl Instance {
         let verdict = verdict.map_err(|failure| lift_failure(failure, |text| self.store.data().shown(text)));
         let mut writes = None;
         if verdict.is_ok() {
-            writes = made_of.key_value.to_be_acknowledged(&mut self.store.data_mut().call.writes);
+            writes = made_of
+                .key_value
+                .to_be_acknowledged(&mut self.store.data_mut().call.writes);
             self.commit(deadline).await?;
         }
         Ok(Done {
