@@ -2,6 +2,7 @@
 
 mod bus;
 mod cli;
+mod crash;
 mod plugins;
 mod properties;
 mod sandbox;

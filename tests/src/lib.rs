@@ -1,5 +1,7 @@
 //! What the tests share: where the built plugins and the binary are, and short words for events and runtimes.
 
+pub mod chance;
+pub mod crash;
 pub mod properties;
 pub mod wat;
 

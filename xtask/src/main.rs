@@ -1,6 +1,7 @@
 //! The repository's own commands: `cargo xtask COMMAND`, one file a command.
 
 mod ci;
+mod crash;
 mod demo;
 mod fuzz;
 mod guests;
@@ -37,6 +38,8 @@ enum Command {
     Tidy,
     /// Put a runtime under hostile and healthy load for minutes: nothing may be lost, hang or grow
     Soak(soak::Options),
+    /// Kill a process under durable load again and again: nothing that was acknowledged may be lost
+    Crash(crash::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,5 +63,6 @@ fn run(command: &Command, repo: &Repo) -> Result<()> {
         Command::Fuzz(options) => fuzz::run(repo, options),
         Command::Tidy => tidy::run(repo),
         Command::Soak(options) => soak::run(repo, options),
+        Command::Crash(options) => crash::run(repo, options),
     }
 }

@@ -165,7 +165,7 @@ impl Bus {
         };
         let (bus, endpoint) = (self.clone(), endpoint.clone());
         self.tokio.spawn(async move {
-            before.queue.idle().await;
+            before.at_rest().await;
             endpoint.queue.no_page(None);
             bus.refill(&endpoint);
         });
@@ -279,7 +279,8 @@ impl Bus {
                 () = sleep(AGAIN) => {}
                 () = self.ended.cancelled() => return Err(error),
             }
-            if endpoint.unavailable().is_some() {
+            // An instance must not be held for ever; an acknowledgement alone holds nobody.
+            if settlement.writes.is_some() && endpoint.unavailable().is_some() {
                 return Err(error);
             }
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::bus::inflight::Inflight;
@@ -19,6 +20,9 @@ use crate::delivery::{
 use crate::event::Event;
 use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Uncommitted, panic_message};
 use crate::outcome::{Class, HandlerName, Outcome};
+
+/// How many events may be handled and not yet acknowledged on the disk. Those are what comes again after a crash.
+const UNACKNOWLEDGED: u32 = 256;
 
 /// Tells endpoints apart; a name that is used again gets a new id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -127,6 +131,8 @@ pub(crate) struct Endpoint {
     timeout: Duration,
     pub(crate) queue: Queue,
     pub(crate) retry: RetryPolicy,
+    /// Ends of deliveries that are on their way to the disk.
+    pub(crate) acknowledgements: Arc<Semaphore>,
     ordering: EventOrder,
     mode: DeliveryMode,
     breaker: Option<Breaker>,
@@ -179,6 +185,7 @@ impl Endpoint {
             timeout,
             queue,
             retry,
+            acknowledgements: Arc::new(Semaphore::new(UNACKNOWLEDGED as usize)),
             ordering: options.ordering.clone(),
             mode: options.mode,
             breaker: options.breaker.map(Breaker::new),
@@ -206,6 +213,12 @@ impl Endpoint {
 
     pub(crate) fn unavailable(&self) -> Option<String> {
         self.handler.unavailable()
+    }
+
+    /// Returns when it is at nothing, and the store knows of all ends.
+    pub(crate) async fn at_rest(&self) {
+        self.queue.idle().await;
+        drop(self.acknowledgements.acquire_many(UNACKNOWLEDGED).await);
     }
 
     /// D1: whether its events are stored before they are given to it.

@@ -41,7 +41,9 @@ impl Bus {
                             // Handlers are caught elsewhere; this is a store of dead letters. The queue goes on.
                             let panic = panic_message(&*panic);
                             tracing::error!(handler = %endpoint.name(), panic, "a delivery ended in a panic of the host");
-                            stored.map(|id| endpoint.queue.lost(id));
+                            if let Some(id) = stored {
+                                endpoint.queue.lost(id);
+                            }
                             bus.done(&endpoint, lane.as_ref());
                         }
                     }
@@ -118,11 +120,15 @@ impl Bus {
         let (mut outcome, effects) = self.attempt(endpoint, passage, entry.delivery(deadline), started).await;
         entry.attempts += 1;
         if outcome.fault.is_none() {
-            let end = End::of(&entry, Verdict::Done);
-            match self.finish(endpoint, end, effects).await {
-                Ok(()) => {
-                    self.done(endpoint, entry.lane.as_ref());
+            let ended = match End::of(&entry, Verdict::Done) {
+                Some(end) if effects.is_empty() => {
+                    self.acknowledge(endpoint, end).await;
+                    Ok(())
                 }
+                end => self.finish(endpoint, end, effects).await,
+            };
+            match ended {
+                Ok(()) => self.done(endpoint, entry.lane.as_ref()),
                 Err(unfinished) => {
                     let is_in_store = entry.stored.is_some() && matches!(unfinished, Unfinished::Store(_));
                     let fault = unfinished.fault();
@@ -141,6 +147,22 @@ impl Bus {
         if let Some(caller) = caller {
             caller.answer(outcome);
         }
+    }
+
+    /// D2: the end of a stored delivery that wants nothing else done. The next event need not wait for the disk: should the
+    /// process end before it is there, the event comes again.
+    async fn acknowledge(self: &Arc<Self>, endpoint: &Arc<Endpoint>, end: End) {
+        let Ok(turn) = endpoint.acknowledgements.clone().acquire_owned().await else {
+            return;
+        };
+        let (bus, endpoint) = (self.clone(), endpoint.clone());
+        self.follow_up(async move {
+            if let Err(unfinished) = bus.finish(&endpoint, Some(end), Effects::default()).await {
+                let fault = unfinished.fault();
+                tracing::warn!(handler = %endpoint.name(), %fault, "an event that was handled will come again");
+            }
+            drop(turn);
+        });
     }
 
     /// Sees to an event whose attempt failed: the next attempt if there is one, or a dead letter. What there is to release

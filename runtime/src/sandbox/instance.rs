@@ -21,7 +21,7 @@ use crate::plugin::PluginInfo;
 use crate::sandbox::bindings::{self, filter, handler, lift_failure, lift_info, lower, plugin, types};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::Exports;
-use crate::sandbox::deadline::Deadline;
+use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::fault::{classify, late, other_types};
 use crate::sandbox::keyvalue;
 use crate::sandbox::places::Place;
@@ -238,8 +238,10 @@ impl Instance {
         })
         .await;
         let committed = match answer {
-            // A store that takes so long is no fault of the guest's.
-            Answer::Late => Err(KeyValueError::Failed("it did not answer in time".to_owned())),
+            // A store that takes so long is no fault of the guest's; a publisher who waits less long is told so.
+            Answer::Late if deadline.set_by != SetBy::Publisher => {
+                Err(KeyValueError::Failed("it did not answer in time".to_owned()))
+            }
             answer => settle(&mut self.store, answer)?,
         };
         committed.map_err(|error| Failed {

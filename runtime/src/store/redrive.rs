@@ -66,7 +66,7 @@ fn resend(db: &Connection, ids: &[DeadLetterId]) -> Result<Resending, StoreError
             Ok(Resent::Sent(_)) => sent += 1,
             Ok(Resent::NotFound) => refused.push((id, RedriveError::NotFound(id))),
             Ok(Resent::Undeliverable) => refused.push((id, RedriveError::Undeliverable(id))),
-            Err(error @ StoreError::Damaged(_)) => refused.push((id, RedriveError::Store(error.into()))),
+            Err(error @ StoreError::Damaged(_)) => refused.push((id, RedriveError::Store(error))),
             Err(error) => return Err(error),
         }
     }

@@ -7,6 +7,8 @@ mod key_value;
 mod letters;
 mod lifetime;
 mod limits;
+mod lost_writes;
+mod power;
 
 use std::fs;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ mod breaker;
 mod dead_letters;
 mod drain;
 mod drops;
+mod durable;
 mod endings;
 mod filters;
 mod go_faults;

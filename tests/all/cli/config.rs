@@ -23,7 +23,7 @@ fn h47_an_unknown_key_is_refused_by_name_and_line() {
         &format!("{PLUGIN}concurency = 2"),
         &["palisade.toml:3:1: ", "plugin", "unknown key `concurency`"],
     );
-    refused("data-dir = \"d\"", &["palisade.toml:1:1: ", "unknown key `data-dir`"]);
+    refused("data_dir = \"d\"", &["palisade.toml:1:1: ", "unknown key `data_dir`"]);
 }
 
 /// H47

@@ -202,7 +202,7 @@ async fn s12_s9_a_commit_that_fails_fails_its_call() {
     for (mood, class, words) in [
         (Mood::Failing, Class::Unavailable, "the disk is gone"),
         (Mood::Panicking, Class::HostPanic, "a store that panics"),
-        (Mood::Hanging, Class::Timeout, "did not end handle by its deadline"),
+        (Mood::Hanging, Class::Unavailable, "it did not answer in time"),
     ] {
         store.set(mood);
         let told = books.fails(json!([{ "set": ["a", ""] }]), class).await;

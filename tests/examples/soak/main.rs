@@ -10,7 +10,6 @@
 
 mod arguments;
 mod board;
-mod chance;
 mod churn;
 mod findings;
 mod healthy;
@@ -27,6 +26,8 @@ mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;
+
+use palisade_tests::chance;
 
 use crate::arguments::Arguments;
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 /// SplitMix64: small, and good enough to choose by.
-pub(crate) struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
     /// The chance of one task of a run.
-    pub(crate) fn of_task(seed: u64, task: usize) -> Self {
+    pub fn of_task(seed: u64, task: usize) -> Self {
         Self(seed ^ (task as u64 + 1).wrapping_mul(0xD6E8_FEB8_6659_FD93))
     }
 
@@ -19,17 +19,17 @@ impl Chance {
     }
 
     /// A number below `end`.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 
     /// One of these.
-    pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+    pub fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len() as u64) as usize]
     }
 
     /// Waits for up to so many milliseconds.
-    pub(crate) async fn pause(&mut self, millis: u64) {
+    pub async fn pause(&mut self, millis: u64) {
         tokio::time::sleep(Duration::from_micros(self.below(millis * 1000))).await;
     }
 }
