@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 use super::queue::{Entry, Offer};
 use super::{Bus, PublishError, fan_out};
 use crate::clock;
-use crate::delivery::Stored;
+use crate::delivery::{BacklogPolicy, Stored};
 use crate::event::{Event, EventTime};
 use crate::handler::Origin;
 use crate::outcome::{Class, Receipt, Refusal};
@@ -233,7 +233,12 @@ impl Bus {
         if self.ended.is_cancelled() {
             return "the runtime is shutting down".to_owned();
         }
-        let (name, policy) = (endpoint.name(), endpoint.queue.policy());
+        let name = endpoint.name();
+        if endpoint.is_durable() {
+            let BacklogPolicy { events, bytes } = endpoint.queue.backlog;
+            return format!("{name} is owed as much as it may be ({events} events, {bytes} bytes: delivery.backlog)");
+        }
+        let policy = endpoint.queue.policy();
         format!(
             "the queue of {name} is full ({} events, {} bytes: delivery.queue)",
             policy.events, policy.bytes

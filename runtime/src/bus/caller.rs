@@ -50,6 +50,11 @@ impl Caller {
         !self.claimed.swap(true, Ordering::SeqCst)
     }
 
+    /// Whether the publisher has gone away, or waits no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.answer.is_closed()
+    }
+
     /// Returns when the publisher has gone away.
     pub(crate) async fn gone(&mut self) {
         self.answer.closed().await;

@@ -314,10 +314,10 @@ impl Queue {
     /// Takes the publishers that wait in the queue for an entry that is stored: they are told now, the entries stay.
     pub(super) fn take_callers(&self) -> Vec<(Caller, Instant)> {
         let mut state = self.state();
+        let elsewhere: Vec<_> = state.window.take_callers().collect();
         let stored = state.ready.iter_mut().filter(|entry| entry.stored.is_some());
-        stored
-            .filter_map(|entry| Some((entry.caller.take()?, entry.since)))
-            .collect()
+        let here = stored.filter_map(|entry| Some((entry.caller.take()?, entry.since)));
+        here.chain(elsewhere).collect()
     }
 
     /// The worker that had the entry has it no more, and the entry is not over: if it is stored it stays on the disk.

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use tokio::time::{Instant, timeout_at};
 
+use super::caller::Caller;
 use super::inflight::Pending;
 use super::lanes::Lane;
 use super::queue::{Entry, Queue, State};
@@ -35,6 +36,8 @@ pub(super) struct Window {
     announced: Owed,
     /// Lanes of which as many are in memory as may be: the others must not take the room from other lanes.
     spilled: HashMap<Lane, Spilled>,
+    /// Publishers that wait for the first attempt at a row which is not in memory yet, and since when.
+    callers: HashMap<DeliveryId, (Caller, Instant)>,
     /// Keeps `quiet` waiting while there is something owed that the handler can be given.
     active: Option<Pending>,
 }
@@ -92,6 +95,7 @@ impl Queue {
         let mut state = self.state();
         state.window.open = false;
         state.window.spilled.clear();
+        state.window.callers.clear();
         let ready = std::mem::take(&mut state.ready);
         let (stored, others): (VecDeque<_>, _) = ready.into_iter().partition(|entry: &Entry| entry.stored.is_some());
         state.ready = others;
@@ -156,7 +160,7 @@ impl Queue {
         let row = if !state.window.open {
             Row::Closed
         } else if state.window.behind {
-            Row::Left
+            state.window.leave_for_now(entry, id)
         } else {
             self.take_row(&mut state, entry, id)
         };
@@ -243,7 +247,9 @@ impl Queue {
         let State { window, lanes, .. } = &mut *state;
         if window.behind && !window.loading && !window.stalled && half {
             window.loading = true;
-            return Some(Need::Page(window.last));
+            let after = window.last;
+            self.told(&mut state);
+            return Some(Need::Page(after));
         }
         let most = self.lane_most();
         let (lane, spilled) = window
@@ -296,20 +302,23 @@ impl Queue {
                 let spilled = state.window.spilled.entry(lane.clone()).or_default();
                 spilled.ids.push_back(id);
                 state.window.last = state.window.last.max(id);
-                return Row::Left;
+                return state.window.leave_for_now(entry, id);
             }
         }
         if !self.has_room(state, &entry) {
             state.window.behind = true;
-            return Row::Left;
+            return state.window.leave_for_now(entry, id);
         }
         state.window.last = state.window.last.max(id);
         self.enter(state, entry, id)
     }
 
-    fn enter(&self, state: &mut State, entry: Entry, id: DeliveryId) -> Row {
+    fn enter(&self, state: &mut State, mut entry: Entry, id: DeliveryId) -> Row {
         if !state.window.have.insert(id) {
             return Row::Left;
+        }
+        if let Some((caller, _)) = state.window.callers.remove(&id) {
+            entry.caller = Some(caller);
         }
         let size = entry.event.size_bytes();
         state.bytes = state.bytes.saturating_add(size);
@@ -348,6 +357,22 @@ impl Window {
 
     pub(super) fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// A row that has no room in memory now. Its publisher waits on.
+    fn leave_for_now(&mut self, mut entry: Entry, id: DeliveryId) -> Row {
+        if let Some(caller) = entry.caller.take() {
+            if self.callers.len() >= self.callers.capacity() {
+                self.callers.retain(|_, (caller, _)| !caller.is_gone());
+            }
+            self.callers.insert(id, (caller, entry.since));
+        }
+        Row::Left
+    }
+
+    /// Publishers whose rows are not in memory yet.
+    pub(super) fn take_callers(&mut self) -> impl Iterator<Item = (Caller, Instant)> {
+        std::mem::take(&mut self.callers).into_values()
     }
 
     /// It is not in memory any more, and stays on the disk.
