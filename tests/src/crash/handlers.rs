@@ -66,8 +66,9 @@ pub(super) fn subscribe(runtime: &Runtime, log: &Arc<Log>) -> Result<(), Subscri
     audit(runtime, log)?;
     let bounded = |options: SubscribeOptions| options.queue(QUEUE).backlog(BACKLOG);
     doomed(runtime, log, bounded(durable(DOOMED_ATTEMPTS)))?;
-    let by_key = EventOrder::Key("subject".into());
-    keyed(runtime, log, bounded(durable(10)).ordering(by_key).concurrency(4))
+    let by_key = || bounded(durable(10)).ordering(EventOrder::Key("subject".into()));
+    keyed(runtime, log, by_key().concurrency(4))?;
+    plain(runtime, log, by_key().concurrency(4))
 }
 
 /// Fails now and then, and publishes one event for each that it has handled.
@@ -90,6 +91,18 @@ fn keyed(runtime: &Runtime, log: &Arc<Log>, options: SubscribeOptions) -> Result
     };
     runtime
         .subscribe_with(&["ledger.do"], "keyed", options, handle)
+        .map(drop)
+}
+
+/// Fails now and then, and publishes nothing: there is nothing to commit but that it is done.
+fn plain(runtime: &Runtime, log: &Arc<Log>, options: SubscribeOptions) -> Result<(), SubscribeError> {
+    let log = log.clone();
+    let handle = move |cx: Context| {
+        let fails = attempt(&log, "plain", &cx).is_some_and(|name| cx.attempt <= name.failures());
+        ready(if fails { Err(Failure::retry("not yet")) } else { Ok(()) })
+    };
+    runtime
+        .subscribe_with(&["ledger.do"], "plain", options, handle)
         .map(drop)
 }
 
