@@ -293,3 +293,15 @@ fn h2_a_describe_that_spins_is_ended() {
     let ended = dir.palisade(&["check", "--config", "palisade.toml"]).expect(1);
     ended.says(&["hostile-describe.wasm: describe failed: timeout"]);
 }
+
+/// What reads the JSON is told as JSON why there is none.
+#[test]
+fn an_error_is_shown_as_json_as_well() {
+    let dir = Dir::new();
+    dir.file("text.wasm", "no component");
+    let ended = dir.palisade(&["inspect", "text.wasm", "--json"]).expect(1);
+    let error = ended.json_lines().remove(0)["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("text.wasm"), "{error}");
+    ended.says(&["error: ", "text.wasm"]);
+    assert_eq!(dir.palisade(&["inspect", "text.wasm"]).expect(1).stdout, "");
+}

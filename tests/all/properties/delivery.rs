@@ -20,23 +20,14 @@ mod model;
 mod plan;
 mod record;
 
-/// Those that are tried in each run.
-const SEEDS: std::ops::Range<u64> = 0..3000;
-
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(range) = std::env::var("PALISADE_SEEDS") else {
-        return SEEDS;
-    };
-    let (from, to) = range.split_once("..").expect("PALISADE_SEEDS=FROM..TO");
-    from.parse().expect("a number")..to.parse().expect("a number")
-}
+use super::inputs::seeds;
 
 /// B3, B4, B6, B7, D3, D4, D5: nothing is lost and nothing comes twice, nothing is reordered, every bound is kept, all is quiet
 /// in the end, the counts agree with what happened, and what became a dead letter can be sent again.
 #[test]
 fn b7_d3_delivery_agrees_with_its_model() {
     let mut failed = 0;
-    for seed in seeds() {
+    for seed in seeds(0..3000) {
         if let Err(wrong) = bench::run(seed) {
             eprintln!("{wrong}");
             failed += 1;

@@ -1,5 +1,7 @@
 //! Inputs that are the same in every run.
 
+use std::ops::Range;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestRng, TestRunner};
@@ -32,4 +34,13 @@ pub(super) fn hold(source: &'static str, property: fn(&[u8]), cases: u32, bytes:
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Seeds: those of every run, or what `PALISADE_SEEDS=FROM..TO` says instead.
+pub(super) fn seeds(of_every_run: Range<u64>) -> Range<u64> {
+    let Ok(range) = std::env::var("PALISADE_SEEDS") else {
+        return of_every_run;
+    };
+    let (from, to) = range.split_once("..").expect("PALISADE_SEEDS=FROM..TO");
+    from.parse().expect("a number")..to.parse().expect("a number")
 }

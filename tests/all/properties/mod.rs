@@ -3,6 +3,7 @@
 
 mod cancellation;
 mod delivery;
+mod durable;
 mod events;
 mod inputs;
 mod loader;
