@@ -99,10 +99,11 @@ impl DataDirectory {
                 "{path} can't have a write-ahead log, only {mode}; data-dir has to be on a local disk"
             )));
         }
-        // FULL: a commit is on the disk when it returns. Foreign keys and cell checks find what a bug or a bad disk did.
+        // FULL: a commit is on the disk when it returns. Foreign keys and cell checks find what a bug or a bad disk did. The
+        // log is folded into the database at 16 MiB: most of what is in it then has come and gone.
         db.execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON;
-             PRAGMA journal_size_limit = 67108864;",
+             PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000;",
         )
         .map_err(by_kind)?;
         let found: String = db

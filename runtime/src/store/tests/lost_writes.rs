@@ -261,6 +261,36 @@ async fn h44_d8_nothing_acknowledged_is_lost_with_the_power() {
     }
 }
 
+/// D8, H45: on a disk without room nothing is acknowledged falsely, alone or together with others; with room again it goes on.
+#[tokio::test]
+async fn h45_d8_a_full_disk_takes_nothing_falsely_and_recovers() {
+    let life = Life::new(0);
+    let store = life.open().unwrap();
+    let first = only(&append(&store, "1", &["a"]).await);
+    life.disk.set_full(true);
+    let ids_of_refused: Vec<_> = (2..20).map(|n| n.to_string()).collect();
+    let jobs = ids_of_refused
+        .iter()
+        .map(|id| store.append(owed(id, &["a"]), Box::new(|_| ())));
+    for refused in together(&store, jobs).await {
+        assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    }
+    let settlement = Settlement {
+        delivery: Some((first, Verdict::Done)),
+        ..Settlement::default()
+    };
+    let refused = try_settle(&store, settlement).await;
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    assert_eq!(ids(&store, "a").await, ["1"]);
+    life.disk.set_full(false);
+    append(&store, "2", &["a"]).await;
+    assert!(!done(&store, first).await.gone);
+    life.disk.cut();
+    drop(store);
+    life.disk.restart();
+    assert_eq!(ids(&life.open().unwrap(), "a").await, ["2"]);
+}
+
 /// D2, T8: what comes while the disk is busy is committed together, with one sync.
 #[tokio::test]
 async fn d2_those_who_wait_share_a_commit() {

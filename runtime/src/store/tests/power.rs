@@ -36,6 +36,7 @@ struct State {
     left: Option<u64>,
     /// What the disk has after the cut.
     remains: Option<BTreeMap<PathBuf, Option<Vec<u8>>>>,
+    is_full: bool,
     syncs: BTreeMap<String, u64>,
 }
 
@@ -71,6 +72,7 @@ impl Disk {
             rng: Rng::with_seed(seed),
             left: None,
             remains: None,
+            is_full: false,
             syncs: BTreeMap::new(),
         };
         let disk = Box::leak(Box::new(Self {
@@ -97,6 +99,15 @@ impl Disk {
 
     pub(super) fn is_off(&self) -> bool {
         self.state().remains.is_some()
+    }
+
+    /// Whether it takes no more writes, as it has no room for them.
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.state().is_full = is_full;
+    }
+
+    fn is_full(&self) -> bool {
+        self.state().is_full
     }
 
     /// How many syncs there were of files whose names end so.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 
 use rusqlite::ffi::{
-    self, SQLITE_IOERR_DELETE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK, sqlite3_file,
-    sqlite3_int64, sqlite3_io_methods, sqlite3_vfs,
+    self, SQLITE_FULL, SQLITE_IOERR_DELETE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK,
+    sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs,
 };
 
 use super::{Change, Disk};
@@ -176,6 +176,10 @@ unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
 
 unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, amount: c_int, at: sqlite3_int64) -> c_int {
     if let Some((disk, path)) = watched(file) {
+        if disk.is_full() {
+            // What the usual VFS says then.
+            return SQLITE_FULL;
+        }
         // SAFETY: SQLite gives us so many bytes to write.
         let written = unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), amount as usize) };
         if disk.change(path, Change::Write(at as usize, written.to_vec())).is_err() {
