@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade::{
-    BacklogPolicy, Context, DeliveryMode, Draft, Event, EventOrder, Failure, PluginSpec, QueuePolicy, RetryPolicy,
-    Runtime, SubscribeError, SubscribeOptions,
+    BacklogPolicy, Context, DeliveryMode, Draft, Event, EventOrder, Failure, Overflow, PluginSpec, QueuePolicy,
+    RetryPolicy, Runtime, SubscribeError, SubscribeOptions,
 };
 use serde_json::Value;
 
@@ -21,13 +21,14 @@ pub(super) const LAST: &str = "last";
 /// After so many attempts an event of `doomed` is a dead letter.
 pub(super) const DOOMED_ATTEMPTS: u32 = 2;
 
-/// Less than publishers bring while the handlers are at it, so that most of what is owed waits on the disk, and not so much that
-/// to drain it takes long.
+/// Room for fewer than publishers bring while the handlers are at it: most of what is owed waits on the disk, and comes into memory
+/// by pages.
 const QUEUE: QueuePolicy = QueuePolicy {
-    events: 64,
+    events: 8,
     bytes: 16 * 1024 * 1024,
-    overflow: palisade::Overflow::Block,
+    overflow: Overflow::Block,
 };
+/// Not so much that it takes long to do all that is owed.
 const BACKLOG: BacklogPolicy = BacklogPolicy {
     events: 1000,
     bytes: 256 * 1024 * 1024,
