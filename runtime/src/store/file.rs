@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::log_file::{self, LogFile};
 use super::schema;
 use crate::delivery::StoreError;
 
@@ -60,20 +61,18 @@ impl DataDirectory {
 
     /// The database, checked and up to date, for the one who writes. It grows to about so many bytes and no further.
     pub(super) fn connect(&self, max_bytes: u64) -> Result<Connection, StoreError> {
-        let log = size(&self.log());
+        let path = self.log();
+        let log = LogFile::read(&path)
+            .map_err(|error| StoreError::Failed(format!("can't read {}: {error}", path.display())))?;
         let mut db = self.open_checked()?;
+        let taken_up = log_file::taken_up(&db)?;
         schema::migrate(&mut db, &self.database)?;
         let page_size: i64 = db.query_row("PRAGMA page_size", [], |row| row.get(0))?;
         let pages = (max_bytes / page_size.unsigned_abs().max(1)).clamp(1, u64::from(u32::MAX - 1));
         db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
-        if log > 0 {
+        if let Some(log) = log {
             let owed: i64 = db.query_row("SELECT count(*) FROM delivery", [], |row| row.get(0))?;
-            tracing::info!(
-                database = %self.database.display(),
-                log_bytes = log,
-                owed,
-                "the store was not closed in order: what its log holds has been taken up"
-            );
+            log.report(&path, taken_up, owed.unsigned_abs());
         }
         Ok(db)
     }

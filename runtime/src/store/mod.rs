@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod key_value_store;
 mod letters;
+mod log_file;
 mod options;
 mod orphans;
 mod pairs;

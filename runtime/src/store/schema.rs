@@ -116,6 +116,9 @@ fn migrate_by(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), St
             known,
         });
     }
+    if version == known {
+        return Ok(());
+    }
     for step in steps.iter().skip(usize::try_from(version).unwrap_or(0)) {
         transaction.execute_batch(step)?;
     }
@@ -123,5 +126,68 @@ fn migrate_by(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), St
         "PRAGMA user_version = {known}; PRAGMA application_id = {APPLICATION};"
     ))?;
     transaction.commit()?;
+    tracing::debug!(database = %path.display(), from = version, to = known, "the store has its present schema");
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> Connection {
+        Connection::open(path).unwrap()
+    }
+
+    fn number(db: &Connection, query: &str) -> i64 {
+        db.query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// A database of version 1, with a delivery in it.
+    fn first() -> (tempfile::TempDir, std::path::PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("test.db");
+        let mut db = open(&path);
+        migrate_by(&mut db, &path, &[FIRST]).unwrap();
+        db.execute_batch(
+            "INSERT INTO event VALUES (1, 0, 0, x'00'); INSERT INTO delivery VALUES (5, 1, 'a', 1, 0, 0, 0, 0, 0, 0);",
+        )
+        .unwrap();
+        (directory, path)
+    }
+
+    /// D2: a database of an earlier version is brought up to date with what is in it; once.
+    #[test]
+    fn d2_an_earlier_version_is_brought_up_to_date() {
+        let (_directory, path) = first();
+        let steps = [
+            FIRST,
+            "CREATE TABLE more (x INTEGER) STRICT;",
+            "ALTER TABLE delivery ADD COLUMN priority INTEGER NOT NULL DEFAULT 7;",
+        ];
+        for _ in 0..2 {
+            let mut db = open(&path);
+            migrate_by(&mut db, &path, &steps).unwrap();
+            assert_eq!(number(&db, "PRAGMA user_version"), 3);
+            assert_eq!(number(&db, "SELECT priority FROM delivery WHERE id = 5"), 7);
+        }
+        let newer = migrate_by(&mut open(&path), &path, &steps[..2]).unwrap_err();
+        assert!(matches!(newer, StoreError::Newer { found: 3, known: 2, .. }), "{newer}");
+    }
+
+    /// D2: a step that fails leaves the file as it was, the steps before it undone.
+    #[test]
+    fn d2_a_step_that_fails_leaves_the_file_as_it_was() {
+        let (_directory, path) = first();
+        let before = std::fs::read(&path).unwrap();
+        let steps = [
+            FIRST,
+            "CREATE TABLE more (x INTEGER) STRICT;",
+            "CREATE TABLE last (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1);",
+        ];
+        let failed = migrate_by(&mut open(&path), &path, &steps).unwrap_err();
+        assert!(failed.to_string().contains("nowhere"), "{failed}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        migrate_by(&mut open(&path), &path, &[FIRST]).unwrap();
+    }
 }

@@ -3,6 +3,7 @@
 
 mod damage;
 mod deliveries;
+mod heard;
 mod key_value;
 mod letters;
 mod lifetime;

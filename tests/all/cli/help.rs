@@ -11,12 +11,25 @@ fn help_has_examples_for_every_command() {
         &["check", "--help"],
         &["inspect", "--help"],
         &["call", "--help"],
+        &["dead-letters", "--help"],
+        &["dead-letters", "list", "--help"],
+        &["dead-letters", "show", "--help"],
+        &["dead-letters", "redrive", "--help"],
+        &["dead-letters", "purge", "--help"],
     ] {
         let help = dir.palisade(command).expect(0).stdout;
         assert!(
             help.contains("Example") && help.contains("palisade "),
             "{command:?}: {help}"
         );
+        // As it is written: nothing was too long and had its last word put on a line of its own.
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{command:?}: {help}"
+        );
+        let is_alone =
+            |line: &&str| !line.starts_with(' ') && !line.is_empty() && line.len() < 12 && !line.contains(':');
+        assert_eq!(help.lines().find(is_alone), None, "{command:?}: {help}");
     }
 }
 
@@ -43,6 +56,12 @@ fn the_help_says_what_is_covered_and_what_exit_codes_mean() {
         ("call", "`ceilings` of that config still cut it"),
         ("call", "--http https://api.example.com"),
         ("inspect", "with nothing granted"),
+        (
+            "run",
+            "holds up the line that it is full for, and so all that come after it",
+        ),
+        ("run", "they get it at the next start"),
+        ("dead-letters", "that no server is using"),
     ] {
         // However wide the terminal is.
         let help = help(command).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -75,6 +94,28 @@ fn wrong_usage_is_exit_code_2() {
         &["call", "a.wasm", "b.json", "--http-private", "https://*.example.com"],
         &["inspect", "a.wasm", "--name", "x"],
         &["check", "--config", "f", "--log", "xml"],
+        &["dead-letters"],
+        &["dead-letters", "list"],
+        &["dead-letters", "list", "--data-dir", "d", "--config", "f"],
+        &["dead-letters", "list", "--data-dir", "d", "--class", "bad-luck"],
+        &["dead-letters", "list", "--data-dir", "d", "--class", "ok"],
+        &["dead-letters", "list", "--data-dir", "d", "--since", "yesterday"],
+        &["dead-letters", "list", "--data-dir", "d", "--limit", "0"],
+        &["dead-letters", "show", "--data-dir", "d"],
+        &["dead-letters", "show", "--data-dir", "d", "seven"],
+        &["dead-letters", "redrive", "--data-dir", "d"],
+        &["dead-letters", "purge", "--data-dir", "d", "--dry-run"],
+        &["dead-letters", "purge", "--data-dir", "d", "7", "--all"],
+        &["dead-letters", "purge", "--data-dir", "d", "7", "--class", "timeout"],
+        &[
+            "dead-letters",
+            "redrive",
+            "--data-dir",
+            "d",
+            "--all",
+            "--class",
+            "timeout",
+        ],
     ] {
         dir.palisade(wrong).expect(2);
     }

@@ -197,7 +197,8 @@ fn a_plugin_is_shown_as_json() {
     assert_eq!(shown["kind"], "event-plugin");
     assert_eq!(shown["digest"], digest_of(&fs::read(&file).unwrap()));
     assert_eq!(shown["size"], fs::metadata(&file).unwrap().len());
-    let handler = serde_json::json!({ "name": "logins", "patterns": ["user.login", "user.login.failed"], "timeout_ms": 10000, "effective_timeout_ms": 10000 });
+    let handler = serde_json::json!({ "name": "logins", "patterns": ["user.login", "user.login.failed"], "timeout_ms": 10000, "effective_timeout_ms": 10000,
+        "durable": false });
     assert_eq!(shown["handlers"][0], handler);
     assert_eq!(
         (&shown["limits"]["memory"], &shown["limits"]["fuel"]),
@@ -292,4 +293,16 @@ fn h2_a_describe_that_spins_is_ended() {
     let dir = Dir::with("[[plugin]]\npath = \"PLUGINS/hostile-describe.wasm\"\nlimits.timeout = \"50ms\"");
     let ended = dir.palisade(&["check", "--config", "palisade.toml"]).expect(1);
     ended.says(&["hostile-describe.wasm: describe failed: timeout"]);
+}
+
+/// What reads the JSON is told as JSON why there is none.
+#[test]
+fn an_error_is_shown_as_json_as_well() {
+    let dir = Dir::new();
+    dir.file("text.wasm", "no component");
+    let ended = dir.palisade(&["inspect", "text.wasm", "--json"]).expect(1);
+    let error = ended.json_lines().remove(0)["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("text.wasm"), "{error}");
+    ended.says(&["error: ", "text.wasm"]);
+    assert_eq!(dir.palisade(&["inspect", "text.wasm"]).expect(1).stdout, "");
 }

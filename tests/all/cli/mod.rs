@@ -5,7 +5,9 @@ mod call;
 mod check;
 mod compile;
 mod config;
+mod dead_letters;
 mod directories;
+mod durable;
 mod files;
 mod grants;
 mod help;
@@ -13,6 +15,7 @@ mod inspect;
 mod pipes;
 mod run;
 mod signals;
+mod standstill;
 mod start;
 mod stdout;
 

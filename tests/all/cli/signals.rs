@@ -6,17 +6,17 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use super::*;
 
 /// A run that is under way.
-struct Running {
+pub(super) struct Running {
     child: Child,
     stdin: ChildStdin,
     stdout: Lines<BufReader<ChildStdout>>,
     stderr: Lines<BufReader<ChildStderr>>,
     said: String,
-    _dir: Dir,
+    dir: Dir,
 }
 
 impl Running {
-    fn start(dir: Dir, arguments: &[&str]) -> Self {
+    pub(super) fn start(dir: Dir, arguments: &[&str]) -> Self {
         let mut command = dir.command(&[&["run", "--config", "palisade.toml"], arguments].concat());
         command
             .stdin(Stdio::piped())
@@ -32,19 +32,28 @@ impl Running {
             stdout,
             stderr,
             said: String::new(),
-            _dir: dir,
+            dir,
         }
     }
 
     /// Sends an event that keeps one instance busy, and waits until the other one has handled what came after it.
-    fn send_then_wait(&mut self, busy: &str) {
+    pub(super) fn send_then_wait(&mut self, busy: &str) {
         let after = line("2", "hostile.publish", r#"{"type":"other.x"}"#);
-        self.stdin.write_all(format!("{busy}\n{after}\n").as_bytes()).unwrap();
-        assert!(self.stdout.next().unwrap().unwrap().contains("other.x"));
+        self.send(&format!("{busy}\n{after}\n"));
+        assert!(self.line().contains("other.x"));
+    }
+
+    pub(super) fn send(&mut self, lines: &str) {
+        self.stdin.write_all(lines.as_bytes()).unwrap();
+    }
+
+    /// The next line of stdout.
+    pub(super) fn line(&mut self) -> String {
+        self.stdout.next().unwrap().unwrap()
     }
 
     /// Reads stderr up to a line with this word.
-    fn wait_for(&mut self, word: &str) {
+    pub(super) fn wait_for(&mut self, word: &str) {
         loop {
             let line = self
                 .stderr
@@ -59,22 +68,32 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: &str) {
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    pub(super) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// Stdin stays open to the end.
-    fn wait(mut self) -> Ended {
+    pub(super) fn wait(self) -> Ended {
+        self.wait_with_dir().0
+    }
+
+    /// The same, for those who look at what it left behind.
+    pub(super) fn wait_with_dir(mut self) -> (Ended, Dir) {
         let stdout = self.stdout.map(|line| line.unwrap() + "\n").collect();
         self.stderr.for_each(|line| self.said += &(line.unwrap() + "\n"));
         let status = self.child.wait().unwrap();
         drop(self.stdin);
-        Ended {
+        let ended = Ended {
             code: status.code(),
             stdout,
             stderr: self.said,
-        }
+        };
+        (ended, self.dir)
     }
 }
 

@@ -108,15 +108,20 @@ impl Book {
         self.letters.keys().filter(|(of, _)| of == handler).count()
     }
 
-    /// How many events reached the end of `keyed` more than once: the kill came between that and the commit.
-    pub(super) fn handled_twice(&self) -> usize {
-        let mut ends: BTreeMap<Name, u32> = BTreeMap::new();
-        for attempt in self.attempts_of("keyed") {
+    /// How often events reached the end of a handler that fails at first.
+    pub(super) fn ends(&self, handler: &str) -> BTreeMap<Name, u32> {
+        let mut ends = BTreeMap::new();
+        for attempt in self.attempts_of(handler) {
             if attempt.attempt > attempt.name.failures() {
                 *ends.entry(attempt.name).or_default() += 1;
             }
         }
-        ends.values().filter(|ends| **ends > 1).count()
+        ends
+    }
+
+    /// For how many events that was more than once: the kill came between that and the commit.
+    pub(super) fn handled_twice(&self, handler: &str) -> usize {
+        self.ends(handler).values().filter(|ends| **ends > 1).count()
     }
 
     /// How many different events came out of handlers.

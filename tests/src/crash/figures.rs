@@ -44,8 +44,12 @@ fn rows_of_lives(lives: &[Lived]) -> Vec<(&'static str, String)> {
 
 fn rows_of_events(book: &Book, lives: &[Lived]) -> Vec<(&'static str, String)> {
     let publishing: Duration = lives.iter().map(|lived| lived.publishing).sum();
-    let (acked, handled, twice) = (book.acked.len(), book.handled.len(), book.handled_twice());
+    let (acked, handled, ended) = (book.acked.len(), book.handled.len(), book.ends("plain").len());
     let share = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
+    let twice = |handler, of| {
+        let twice = book.handled_twice(handler);
+        format!("{twice} ({:.2} %)", share(twice, of))
+    };
     let due = book.owed_to("doomed").count();
     let unanswered = book.tried.len().saturating_sub(acked);
     let kept: u64 = book.ended.iter().map(|(kept, _)| kept).sum();
@@ -59,10 +63,9 @@ fn rows_of_events(book: &Book, lives: &[Lived]) -> Vec<(&'static str, String)> {
         ("publishes that never returned", unanswered.to_string()),
         ("published again, though known", book.again.to_string()),
         ("committed by `keyed`", handled.to_string()),
-        (
-            "  called again for it after a kill",
-            format!("{twice} ({:.2} %)", share(twice, handled)),
-        ),
+        ("  called again after a kill", twice("keyed", handled)),
+        ("handled by `plain`", ended.to_string()),
+        ("  called again after a kill", twice("plain", ended)),
         ("committed by the plugin", book.reported.len().to_string()),
         (
             "  as it has counted itself",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade::{
-    BacklogPolicy, Context, DeliveryMode, Draft, Event, EventOrder, Failure, PluginSpec, QueuePolicy, RetryPolicy,
-    Runtime, SubscribeError, SubscribeOptions,
+    BacklogPolicy, Context, DeliveryMode, Draft, Event, EventOrder, Failure, Overflow, PluginSpec, QueuePolicy,
+    RetryPolicy, Runtime, SubscribeError, SubscribeOptions,
 };
 use serde_json::Value;
 
@@ -21,13 +21,14 @@ pub(super) const LAST: &str = "last";
 /// After so many attempts an event of `doomed` is a dead letter.
 pub(super) const DOOMED_ATTEMPTS: u32 = 2;
 
-/// Less than publishers bring while the handlers are at it, so that most of what is owed waits on the disk, and not so much that
-/// to drain it takes long.
+/// Room for fewer than publishers bring while the handlers are at it: most of what is owed waits on the disk, and comes into memory
+/// by pages.
 const QUEUE: QueuePolicy = QueuePolicy {
-    events: 64,
+    events: 8,
     bytes: 16 * 1024 * 1024,
-    overflow: palisade::Overflow::Block,
+    overflow: Overflow::Block,
 };
+/// Not so much that it takes long to do all that is owed.
 const BACKLOG: BacklogPolicy = BacklogPolicy {
     events: 1000,
     bytes: 256 * 1024 * 1024,
@@ -66,8 +67,9 @@ pub(super) fn subscribe(runtime: &Runtime, log: &Arc<Log>) -> Result<(), Subscri
     audit(runtime, log)?;
     let bounded = |options: SubscribeOptions| options.queue(QUEUE).backlog(BACKLOG);
     doomed(runtime, log, bounded(durable(DOOMED_ATTEMPTS)))?;
-    let by_key = EventOrder::Key("subject".into());
-    keyed(runtime, log, bounded(durable(10)).ordering(by_key).concurrency(4))
+    let by_key = || bounded(durable(10)).ordering(EventOrder::Key("subject".into()));
+    keyed(runtime, log, by_key().concurrency(4))?;
+    plain(runtime, log, by_key().concurrency(4))
 }
 
 /// Fails now and then, and publishes one event for each that it has handled.
@@ -90,6 +92,18 @@ fn keyed(runtime: &Runtime, log: &Arc<Log>, options: SubscribeOptions) -> Result
     };
     runtime
         .subscribe_with(&["ledger.do"], "keyed", options, handle)
+        .map(drop)
+}
+
+/// Fails now and then, and publishes nothing: there is nothing to commit but that it is done.
+fn plain(runtime: &Runtime, log: &Arc<Log>, options: SubscribeOptions) -> Result<(), SubscribeError> {
+    let log = log.clone();
+    let handle = move |cx: Context| {
+        let fails = attempt(&log, "plain", &cx).is_some_and(|name| cx.attempt <= name.failures());
+        ready(if fails { Err(Failure::retry("not yet")) } else { Ok(()) })
+    };
+    runtime
+        .subscribe_with(&["ledger.do"], "plain", options, handle)
         .map(drop)
 }
 

@@ -19,9 +19,12 @@ pub(super) fn findings(book: &Book, complete: bool) -> Vec<String> {
         twice("keyed", &book.handled),
         twice("ledger/do", &book.reported),
         unheard_of(book),
-        order_of_first_attempts(book),
-        order_within_a_life(book),
+        order_of_first_attempts(book, "keyed"),
+        order_of_first_attempts(book, "plain"),
+        order_within_a_life(book, "keyed"),
+        order_within_a_life(book, "plain"),
         numbers_of_attempts(book, "keyed"),
+        numbers_of_attempts(book, "plain"),
         numbers_of_attempts(book, "doomed"),
         letters(book),
         counts(book),
@@ -35,6 +38,7 @@ pub(super) fn findings(book: &Book, complete: bool) -> Vec<String> {
     if complete {
         let ended = [
             lost("keyed", book, |name| book.handled.contains_key(&name)),
+            lost("plain", book, |name| book.ends("plain").contains_key(&name)),
             lost("ledger/do", book, |name| book.reported.contains_key(&name)),
             lost("doomed", book, |name| {
                 book.letters.contains_key(&("doomed".to_owned(), name.to_string()))
@@ -85,10 +89,10 @@ fn unheard_of(book: &Book) -> Option<String> {
 }
 
 /// B6: the first attempts at the events of a key come in the order in which they were published, across all lives.
-fn order_of_first_attempts(book: &Book) -> Option<String> {
+fn order_of_first_attempts(book: &Book, handler: &str) -> Option<String> {
     let (mut seen, mut last) = (BTreeSet::new(), BTreeMap::<u32, Name>::new());
     let mut late = Vec::new();
-    for Attempt { name, life, .. } in book.attempts_of("keyed") {
+    for Attempt { name, life, .. } in book.attempts_of(handler) {
         if !seen.insert(name) {
             continue;
         }
@@ -97,20 +101,23 @@ fn order_of_first_attempts(book: &Book) -> Option<String> {
             _ => drop(last.insert(name.key(), *name)),
         }
     }
-    listed("first attempts of a key out of order", late)
+    listed(&format!("first attempts of a key out of order, at {handler}"), late)
 }
 
 /// B6: in one life no attempt at an event comes after one at its successor: retries hold their key.
-fn order_within_a_life(book: &Book) -> Option<String> {
+fn order_within_a_life(book: &Book, handler: &str) -> Option<String> {
     let mut last = BTreeMap::<(u32, u32), Name>::new();
     let mut late = Vec::new();
-    for Attempt { name, life, .. } in book.attempts_of("keyed") {
+    for Attempt { name, life, .. } in book.attempts_of(handler) {
         match last.get(&(*life, name.key())) {
             Some(last) if last > name => late.push(format!("{name} after {last} in life {life}")),
             _ => drop(last.insert((*life, name.key()), *name)),
         }
     }
-    listed("an attempt came after one at its successor", late)
+    listed(
+        &format!("an attempt came after one at its successor, at {handler}"),
+        late,
+    )
 }
 
 /// D3: attempts are counted across lives; a kill takes back at most the one that was under way.

@@ -9,7 +9,7 @@ use palisade::Event;
 pub(super) const PUBLISHERS: u32 = 8;
 
 /// Whom an event that is handled is for.
-const HANDLED: &[&str] = &["keyed", "ledger/do"];
+const HANDLED: &[&str] = &["keyed", "plain", "ledger/do"];
 /// Whom one is for that never is.
 const DOOMED: &[&str] = &["doomed"];
 
@@ -43,7 +43,7 @@ impl Name {
         if self.is_doomed() { DOOMED } else { HANDLED }
     }
 
-    /// At how many attempts `keyed` fails before one goes well.
+    /// At how many attempts `keyed` and `plain` fail before one goes well.
     pub(super) fn failures(self) -> u32 {
         match self.number {
             number if number % 35 == 0 => 2,

@@ -11,7 +11,7 @@ use crate::table::TableArguments;
 
 /// Runs WebAssembly plugins around an event bus, each in its own sandbox.
 #[derive(Parser)]
-#[command(name = "palisade", version, after_help = EXAMPLES)]
+#[command(name = "palisade", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) log: LogArguments,

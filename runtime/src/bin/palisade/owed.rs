@@ -12,13 +12,13 @@ pub(crate) fn tell(backlogs: &[Backlog], runtime: &Runtime) {
     let handlers: BTreeSet<_> = stats.map(|stats| stats.handler.to_string()).collect();
     for backlog in backlogs {
         let handler = text::printable(&backlog.handler);
-        let (events, size) = (text::number(backlog.events), text::size(backlog.bytes));
+        let (events, size) = (text::events(backlog.events), text::size(backlog.bytes));
         let oldest = moment::seconds(backlog.oldest);
         if handlers.contains(&backlog.handler) {
-            tracing::info!("owed from before: {handler}: {events} events, {size}, the oldest since {oldest}");
+            tracing::info!("owed from before: {handler}: {events}, {size}, the oldest since {oldest}");
         } else {
             tracing::warn!(
-                "owed to a handler that is gone: {handler}: {events} events, {size}, the oldest since {oldest}; kept until \
+                "owed to a handler that is gone: {handler}: {events}, {size}, the oldest since {oldest}; kept until \
                  retry.max-age, then dead letters `orphaned`"
             );
         }

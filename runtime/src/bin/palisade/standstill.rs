@@ -84,8 +84,8 @@ impl Standstill {
         let fullest = queues.max_by(|(one, _), (other, _)| one.part.total_cmp(&other.part));
         match fullest.filter(|(waiting, _)| waiting.events > 0) {
             Some((waiting, name)) => format!(
-                "for room in the queue of {name} ({} events wait there, and its overflow is \"block\")",
-                text::number(waiting.events)
+                "for room in the queue of {name} ({} in it, and its overflow is \"block\")",
+                text::events(waiting.events)
             ),
             None => "for a filter, or for the disk of data-dir".to_owned(),
         }

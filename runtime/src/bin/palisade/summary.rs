@@ -115,10 +115,23 @@ impl Summary {
         if !self.open_breakers.is_empty() {
             table += &row("open breakers", self.open_breakers.join(", "));
         }
+        let owed: Vec<_> = self
+            .owed()
+            .map(|(name, count)| format!("{name} {}", text::number(count)))
+            .collect();
+        if !owed.is_empty() {
+            table += &row("kept for", owed.join(", "));
+        }
         for stats in &self.handlers {
             table += &row(&stats.handler.to_string(), classes(stats));
         }
         table
+    }
+
+    /// What is kept for the handlers that are there.
+    fn owed(&self) -> impl Iterator<Item = (String, u64)> {
+        let owed = self.handlers.iter().filter(|stats| stats.owed > 0);
+        owed.map(|stats| (stats.handler.to_string(), stats.owed))
     }
 
     fn json(&self) -> Value {
@@ -133,6 +146,8 @@ impl Summary {
             .map(|(reason, count)| (reason.clone(), (*count).into()))
             .collect();
         summary.insert("dead_letters_by_reason".to_owned(), by_reason.into());
+        let kept_for: Map<_, _> = self.owed().map(|(name, count)| (name, count.into())).collect();
+        summary.insert("kept_for".to_owned(), kept_for.into());
         summary.insert("quarantined".to_owned(), self.quarantined.as_slice().into());
         summary.insert("open_breakers".to_owned(), self.open_breakers.as_slice().into());
         let handlers = self

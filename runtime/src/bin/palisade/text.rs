@@ -54,6 +54,14 @@ pub(crate) fn number(number: u64) -> String {
     grouped
 }
 
+/// 1234 as `1,234 events`.
+pub(crate) fn events(count: u64) -> String {
+    match count {
+        1 => "1 event".to_owned(),
+        _ => format!("{} events", number(count)),
+    }
+}
+
 /// 1536 as `1.5 KiB`.
 pub(crate) fn bytes(bytes: usize) -> String {
     size(bytes as u64)
@@ -90,6 +98,7 @@ mod tests {
             [0, 999, 1000, 1_234_567].map(number),
             ["0", "999", "1,000", "1,234,567"]
         );
+        assert_eq!([0, 1, 2000].map(events), ["0 events", "1 event", "2,000 events"]);
     }
 
     /// H20

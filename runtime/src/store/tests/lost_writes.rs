@@ -201,8 +201,6 @@ impl Life {
             assert!(is_right, "{event}: {known:?}, and there is {found:?}");
             match found {
                 (Some((id, attempts)), _) => {
-                    let again = append(&store, "none", &[]).await;
-                    assert!(again.is_empty());
                     self.events.insert(
                         event,
                         Known::Owed {

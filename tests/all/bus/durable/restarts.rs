@@ -93,7 +93,9 @@ async fn b3_d1_a_publish_is_retried_from_the_queue() {
 async fn d2_a_data_directory_is_locked_until_the_shutdown() {
     let data = Data::new();
     let runtime = data.open();
-    let error = data.store().err().expect("it is in use");
+    let Err(error) = data.store() else {
+        panic!("it is in use");
+    };
     assert!(matches!(&error, StoreError::Locked(_)), "{error}");
     let clone = runtime.clone();
     end(runtime).await;

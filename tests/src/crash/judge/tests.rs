@@ -18,6 +18,7 @@ fn handled(text: &str, count: u64) -> Vec<Record> {
         Record::Trying(name(text)),
         Record::Acked(name(text), by),
         attempt("keyed", text, 1),
+        attempt("plain", text, 1),
         Record::Sink(format!("sink-{text}"), name(text)),
         Record::Report(format!("report-{text}"), name(text), count),
     ]
@@ -99,6 +100,10 @@ fn d8_what_is_lost_is_found() {
     found_without(
         |record| matches!(record, Record::Report(_, cause, _) if of("2-0-1")(cause)),
         "LOST, acknowledged for ledger/do",
+    );
+    found_without(
+        |record| matches!(record, Record::Attempt(handler, at, _) if handler == "plain" && of("1-0-1")(at)),
+        "LOST, acknowledged for plain",
     );
     found_without(
         |record| matches!(record, Record::Letter(..)),

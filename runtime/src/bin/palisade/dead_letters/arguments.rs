@@ -69,11 +69,10 @@ pub(super) struct ShowArguments {
 #[command(after_help = CHANGE_HELP)]
 pub(super) struct ChangeArguments {
     /// Their numbers.
-    #[arg(value_name = "ID", value_parser = id, conflicts_with_all = SAID,
-          required_unless_present_any = SAID)]
+    #[arg(value_name = "ID", value_parser = id, conflicts_with_all = FILTERS)]
     pub(super) ids: Vec<DeadLetterId>,
     /// All that there are.
-    #[arg(long, conflicts_with_all = FILTERS)]
+    #[arg(long, conflicts_with_all = FILTERS, conflicts_with = "ids")]
     pub(super) all: bool,
     #[command(flatten)]
     pub(super) filter: FilterArguments,
@@ -83,7 +82,6 @@ pub(super) struct ChangeArguments {
 }
 
 const FILTERS: [&str; 4] = ["handler", "class", "since", "until"];
-const SAID: [&str; 5] = ["all", "handler", "class", "since", "until"];
 
 /// Which ones are meant: those for which all holds that is given.
 #[derive(Args)]
@@ -100,6 +98,13 @@ pub(super) struct FilterArguments {
     /// Those that ended here before then.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<SystemTime>,
+}
+
+impl ChangeArguments {
+    /// Whether it says which; that nothing means all is not to be found out by accident.
+    pub(super) fn says_which(&self) -> bool {
+        self.all || !self.ids.is_empty() || self.filter.filter() != DeadLetterFilter::all()
+    }
 }
 
 impl FilterArguments {
@@ -154,8 +159,8 @@ const CHANGE_HELP: &str = "\
 Say which: by number, by what they have in common, or all of them.
 
 `redrive` makes each one a delivery again, past the deduplication: its event, with the same id, goes
-to the same handler and to no other, when that is started next. If it fails again it is a dead letter
-again, by another number. One that never had a handler, as after too many hops, is refused.
+to the same handler and to no other, when that is started next. If it fails again it is a dead
+letter again, by another number. One that never had a handler, as after too many hops, is refused.
 
 Examples:
   palisade dead-letters --data-dir data redrive 7 8

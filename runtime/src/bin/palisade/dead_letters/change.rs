@@ -94,7 +94,7 @@ impl Work<'_> {
         };
         self.refused += 1;
         let why = text::printable(&why);
-        self.console.warn(&format!("dead letter {id} is left as it is: {why}"));
+        self.console.warn(&format!("dead letter {id} was refused: {why}"));
     }
 
     /// One of them; or why not.
@@ -126,7 +126,7 @@ impl Work<'_> {
         };
         let refused = match self.refused {
             0 => String::new(),
-            refused => format!("; left as they are: {}", text::number(refused)),
+            refused => format!("; refused: {}", text::number(refused)),
         };
         format!("{what}: {}{refused}\n", text::number(self.done))
     }

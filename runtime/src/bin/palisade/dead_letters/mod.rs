@@ -26,6 +26,12 @@ use change::Change;
 use pages::Pages;
 
 pub(crate) fn run(arguments: &DeadLettersArguments, console: &Console) -> Result<Exit> {
+    if let DeadLettersCommand::Redrive(these) | DeadLettersCommand::Purge(these) = &arguments.command
+        && !these.says_which()
+    {
+        let message = "which ones? Give their numbers, or --handler, --class, --since and --until, or --all";
+        wrong_usage(ErrorKind::MissingRequiredArgument, message);
+    }
     let directory = arguments.place.directory()?;
     let store = store::open_existing(&directory, keeps_all())?;
     start::tokio()?.block_on(ask(&arguments.command, &store, console))
@@ -52,6 +58,15 @@ async fn show_one(arguments: &ShowArguments, store: &DurableStore) -> Result<Exi
     Ok(Exit::Ok)
 }
 
+/// Ends the process as clap does.
+fn wrong_usage(kind: ErrorKind, message: &str) -> ! {
+    let mut all = Arguments::command();
+    all.build();
+    let mut nothing = clap::Command::new("palisade");
+    let command = all.find_subcommand_mut("dead-letters").unwrap_or(&mut nothing);
+    command.error(kind, message).exit()
+}
+
 /// Looking at what is kept is not to throw any of it away, whatever the bounds of the server are.
 fn keeps_all() -> StoreOptions {
     const EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -63,9 +78,8 @@ fn keeps_all() -> StoreOptions {
 }
 
 impl PlaceArguments {
-    /// Exits as clap does where not one of the two is given: what is global can't be required.
+    /// Exactly one of the two is given: what is global can't be required of clap.
     fn directory(&self) -> Result<PathBuf> {
-        let wrong = |kind, message| Arguments::command().error(kind, message).exit();
         match (&self.data_dir, &self.config) {
             (Some(directory), None) => Ok(directory.clone()),
             (None, Some(path)) => match Config::from_file(path)?.data_dir {
@@ -75,8 +89,8 @@ impl PlaceArguments {
                     path.display()
                 ),
             },
-            (Some(_), Some(_)) => wrong(ErrorKind::ArgumentConflict, "give --data-dir or --config, not both"),
-            (None, None) => wrong(
+            (Some(_), Some(_)) => wrong_usage(ErrorKind::ArgumentConflict, "give --data-dir or --config, not both"),
+            (None, None) => wrong_usage(
                 ErrorKind::MissingRequiredArgument,
                 "which store? Give --data-dir DIR or --config FILE",
             ),
