@@ -27,7 +27,7 @@ use super::inputs::seeds;
 #[test]
 fn b7_d3_delivery_agrees_with_its_model() {
     let (mut failed, mut all) = (0, bench::Tally::new());
-    for seed in seeds(0..3000) {
+    for seed in seeds(0..2000) {
         match bench::run(seed) {
             Ok(tally) => tally
                 .into_iter()
