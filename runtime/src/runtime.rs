@@ -115,13 +115,18 @@ impl Runtime {
     /// Gives an event to every handler subscribed to its type and waits for what becomes of it: exactly one attempt a
     /// handler, all on this task. One that fails stops no other and is not tried again; the outcome says how it went.
     ///
+    /// Where a handler is [durable](crate::DeliveryMode) the event is stored first, and the outcome is that of the first
+    /// attempt, which a worker of its queue makes in its turn: after a failure it is tried again from there. While the
+    /// handler's breaker is open or its plugin is away the outcome says so at once, and the event waits in the store. What a
+    /// handler had within 24 h is not given to it again; [`Report::duplicates`] counts these.
+    ///
     /// # Errors
-    /// When nobody got the event: it breaks a limit, has a type of the host's, has come too many hops, or the runtime is
-    /// shutting down.
+    /// When nobody got the event: it breaks a limit, has a type of the host's, has come too many hops, the store did not take
+    /// it, or the runtime is shutting down.
     ///
     /// # Cancellation
     /// Dropping the future throws away the instances that are at work on the event, which is held against nobody. Handlers
-    /// that were done stay done.
+    /// that were done stay done. What is stored is delivered all the same.
     pub async fn publish(&self, event: Event) -> Result<Report, PublishError> {
         self.inner.bus.publish(event, None).await
     }
@@ -135,6 +140,9 @@ impl Runtime {
     /// events by this method with less time than it may take, is stopped at each of them and never quarantined. Let it have
     /// less time ([`Limits::timeout`](crate::Limits::timeout)) if that is what you want.
     ///
+    /// What is stored goes on after it: an outcome `timeout` says that the attempt had begun, `overloaded` that it had not. The
+    /// wait for the store itself is not bounded by `limit`.
+    ///
     /// # Errors
     /// As `publish`.
     pub async fn publish_within(&self, event: Event, limit: Duration) -> Result<Report, PublishError> {
@@ -144,11 +152,14 @@ impl Runtime {
     /// Puts an event into the queue of every handler subscribed to its type, and waits for no handler. Where a queue is
     /// full and its policy is to block, waits for room for as long as `events.publish-timeout` says (30 s).
     ///
+    /// Where a handler is [durable](crate::DeliveryMode) this returns when the event, and what is owed of it, are on the disk
+    /// (fsynced): from then on no crash loses it. Callers at the same time share one fsync.
+    ///
     /// # Errors
     /// As `publish`. A queue that did not take the event is no error: the receipt names it.
     ///
     /// # Cancellation
-    /// Queues that have taken the event keep it.
+    /// Queues that have taken the event keep it; it is in the store, for all of its durable handlers, or it is not.
     pub async fn publish_async(&self, event: Event) -> Result<Receipt, PublishError> {
         self.inner.bus.publish_async(event, None).await
     }

@@ -232,7 +232,7 @@ fn unfinished(endpoint: &Endpoint, instance: Option<Box<dyn HeldInstance>>, erro
         (Some(instance), StoreError::KeyValue(error)) => Unfinished::Refused(instance.refused(&error)),
         (Some(instance), error) => Unfinished::Store(instance.refused(&KeyValueError::Failed(error.to_string()))),
         (None, error) => {
-            let message = format!("what {} published can't be stored: {error}", endpoint.name());
+            let message = format!("what {} did can't be stored: {error}", endpoint.name());
             Unfinished::Store(Fault::new(Class::Unavailable, message))
         }
     }

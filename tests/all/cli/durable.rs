@@ -151,6 +151,22 @@ fn d2_h46_what_can_not_be_opened_is_named() {
     assert_eq!(dir.text("data"), "");
 }
 
+/// D1: which handlers are durable is shown; `call` and `inspect` want no store for them, and make none.
+#[test]
+fn d1_durable_handlers_are_shown_and_called_without_a_store() {
+    let dir = Dir::with(DURABLE);
+    dir.file("event.json", line("1", "hostile.ok", ""));
+    let hostile = component("hostile");
+    for command in [&CHECK[..], &["inspect", &hostile, "--config", "palisade.toml"]] {
+        let shown = dir.palisade(command).expect(0).stdout;
+        assert!(shown.contains("  handler sin durable\n"), "{shown}");
+        assert!(!shown.contains("  handler all durable\n"), "{shown}");
+    }
+    dir.palisade(&["call", &hostile, "event.json", "--config", "palisade.toml"])
+        .expect(0);
+    assert!(!dir.path("data").exists());
+}
+
 /// D2: a problem of the store does not hide those of the plugins.
 #[test]
 fn d2_check_tells_of_the_store_and_of_the_plugins() {

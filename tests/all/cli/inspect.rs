@@ -197,7 +197,8 @@ fn a_plugin_is_shown_as_json() {
     assert_eq!(shown["kind"], "event-plugin");
     assert_eq!(shown["digest"], digest_of(&fs::read(&file).unwrap()));
     assert_eq!(shown["size"], fs::metadata(&file).unwrap().len());
-    let handler = serde_json::json!({ "name": "logins", "patterns": ["user.login", "user.login.failed"], "timeout_ms": 10000, "effective_timeout_ms": 10000 });
+    let handler = serde_json::json!({ "name": "logins", "patterns": ["user.login", "user.login.failed"], "timeout_ms": 10000, "effective_timeout_ms": 10000,
+        "durable": false });
     assert_eq!(shown["handlers"][0], handler);
     assert_eq!(
         (&shown["limits"]["memory"], &shown["limits"]["fuel"]),

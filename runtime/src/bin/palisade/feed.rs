@@ -104,6 +104,10 @@ impl Feed {
     fn count(&mut self, number: u64, event: &Event, answer: Result<Receipt, PublishError>, stdout: &Stdout) {
         let receipt = match answer {
             Ok(receipt) => receipt,
+            Err(error @ PublishError::Store(_)) => {
+                self.tally.refused += 1;
+                return self.console.bad_line(number, &error.to_string());
+            }
             Err(error) => return self.bad(number, &error.to_string()),
         };
         self.tally.published += 1;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Result;
-use palisade::{ClockGrant, FsMode, Grants, HandlerInfo, Inspection, PluginSpec};
+use palisade::{ClockGrant, DeliveryMode, FsMode, Grants, HandlerInfo, Inspection, PluginSpec};
 use serde_json::{Value, json};
 
 use crate::text;
@@ -83,7 +83,17 @@ fn handler(handler: &HandlerInfo, inspection: &Inspection, spec: &PluginSpec) ->
         .patterns
         .iter()
         .map(|pattern| format!("    {}\n", text::printable(pattern)));
-    format!("  handler {}{timeout}\n{}", handler.name, patterns.collect::<String>())
+    let durable = if is_durable(handler, spec) { " durable" } else { "" };
+    format!(
+        "  handler {}{durable}{timeout}\n{}",
+        handler.name,
+        patterns.collect::<String>()
+    )
+}
+
+fn is_durable(handler: &HandlerInfo, spec: &PluginSpec) -> bool {
+    let own = spec.handlers.get(&handler.name).and_then(|own| own.mode);
+    own.unwrap_or(spec.mode) == DeliveryMode::Durable
 }
 
 /// A time that was set, for JSON.
@@ -91,7 +101,7 @@ pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The handlers as JSON: the time that each asks for, and the time it has.
+/// The handlers as JSON: the time that each asks for, the time it has, and whether it is durable.
 pub(crate) fn handlers_json(inspection: &Inspection, spec: &PluginSpec) -> Value {
     let handler = |handler: &HandlerInfo| {
         json!({
@@ -99,6 +109,7 @@ pub(crate) fn handlers_json(inspection: &Inspection, spec: &PluginSpec) -> Value
             "patterns": handler.patterns,
             "timeout_ms": handler.timeout.map(milliseconds),
             "effective_timeout_ms": milliseconds(spec.handler_timeout(handler, &inspection.limits)),
+            "durable": is_durable(handler, spec),
         })
     };
     inspection.info.handlers.iter().map(handler).collect()

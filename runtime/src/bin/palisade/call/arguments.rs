@@ -45,6 +45,7 @@ const HELP: &str = "\
 Every handler of the plugin that takes events of this type gets it, once: one that fails is not
 tried again, even if it asks for that. Nothing is granted unless you say so, here or in the table of
 --config; what is said here comes on top of the table, and `ceilings` of that config still cut it.
+The store of data-dir is not opened: the plugin's key-value store is empty, and nothing is kept.
 What the plugin logs is shown with --log-level info.
 
 Examples:

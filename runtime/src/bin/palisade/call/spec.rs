@@ -1,7 +1,7 @@
 //! What the plugin is called with: a table of a config file, or the defaults, and the arguments on top.
 
 use anyhow::Result;
-use palisade::{PluginSpec, RetryPolicy, RuntimeBuilder};
+use palisade::{DeliveryMode, PluginSpec, RetryPolicy, RuntimeBuilder};
 
 use super::CallArguments;
 
@@ -12,11 +12,11 @@ pub(super) fn of(arguments: &CallArguments) -> Result<(PluginSpec, RuntimeBuilde
     Ok((spec, builder))
 }
 
-/// One instance and one attempt are enough for one event.
+/// One instance and one attempt are enough for one event, and no store is open that could keep it.
 fn apply(spec: &mut PluginSpec, arguments: &CallArguments) {
-    (spec.concurrency, spec.retry) = (1, RetryPolicy::none());
+    (spec.concurrency, spec.retry, spec.mode) = (1, RetryPolicy::none(), DeliveryMode::Ephemeral);
     for handler in spec.handlers.values_mut() {
-        handler.retry = None;
+        (handler.retry, handler.mode) = (None, None);
     }
     spec.limits.timeout = arguments.timeout.unwrap_or(spec.limits.timeout);
     spec.limits.fuel = arguments.fuel.or(spec.limits.fuel);
