@@ -12,8 +12,10 @@ pub use dead_letter::{
     UnknownReason,
 };
 pub use policy::{BacklogPolicy, DeliveryMode, EventOrder, Overflow, QueuePolicy, RetryPolicy};
+#[cfg(feature = "durable")]
+pub(crate) use store::Then;
 pub use store::{Backlog, StoreError};
 pub(crate) use store::{
     DeliveryId, DeliveryStore, NewEvent, Owed, Page, PageLimits, PluginWrites, Recipient, Settled, Settlement, Stored,
-    StoredDelivery, Then, Verdict,
+    StoredDelivery, Verdict,
 };

@@ -33,6 +33,7 @@ pub(crate) enum Commits {
     /// The call itself.
     OfTheirOwn,
     /// Whoever acknowledges the event, in the same transaction: the store is the one of the deliveries.
+    #[cfg_attr(not(feature = "durable"), allow(dead_code))]
     WithTheAck,
 }
 
