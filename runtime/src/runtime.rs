@@ -172,6 +172,16 @@ impl Runtime {
         self.inner.bus.publish_async(event, Some(deadline(limit))).await
     }
 
+    /// [`publish_async`](Self::publish_async) for several events, in their order: none is overtaken by one behind it. Durable
+    /// ones are stored together and share their fsyncs, where one `publish_async` after the other would wait for each.
+    /// `told` hears what became of each, by its place, as soon as it is known, and in their order.
+    ///
+    /// # Cancellation
+    /// Events of which `told` has not heard may have been published.
+    pub async fn publish_batch(&self, events: Vec<Event>, told: impl FnMut(usize, Result<Receipt, PublishError>)) {
+        self.inner.bus.publish_batch(events, told).await;
+    }
+
     /// Subscribes a closure to a pattern, with the default options: one event at a time, 30 s each.
     ///
     /// # Errors

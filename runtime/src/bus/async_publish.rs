@@ -1,28 +1,37 @@
 //! `publish_async` and host events: every queue that matches is given the event, and no handler is waited for (B4).
 
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
+use futures_util::future::MaybeDone;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::durable::Announced;
 use super::endpoint::Endpoint;
+use super::inflight::Pending;
 use super::queue::{Entry, Offer};
+use super::table::Targets;
 use super::{Bus, PublishError, fan_out};
 use crate::clock;
-use crate::delivery::{BacklogPolicy, Stored};
+use crate::delivery::{BacklogPolicy, StoreError, Stored};
 use crate::event::{Event, EventTime};
-use crate::handler::Origin;
+use crate::handler::{BoxFuture, Origin};
 use crate::outcome::{Class, Receipt, Refusal};
 
 /// What host events have as their source.
 pub(crate) const HOST_SOURCE: &str = "palisade";
 
-/// A queue that has no room for an event now.
-enum Full<'a> {
-    Queue(&'a Arc<Endpoint>, Box<Entry>),
-    Disk(&'a Arc<Endpoint>),
+/// How many events of a batch are on their way to the store at a time.
+const TOGETHER: usize = 256;
+
+/// A handler that has no room for an event now.
+enum Full {
+    Queue(Arc<Endpoint>, Box<Entry>),
+    Disk(Arc<Endpoint>),
 }
 
 /// What became of an event for one of the handlers that had no room for it at first.
@@ -32,6 +41,18 @@ enum Late {
     Duplicate,
     Refused(Refusal),
 }
+
+/// An event that filters let through: it is on its way to the store, and in no queue yet.
+struct Begun {
+    event: Event,
+    targets: Targets,
+    full: Vec<Full>,
+    stored: MaybeDone<BoxFuture<'static, Result<Vec<Stored>, StoreError>>>,
+    _pending: Pending,
+}
+
+/// An event that is under way, or the answer to one that is not.
+type Beginning = Result<Begun, Result<Receipt, PublishError>>;
 
 impl Bus {
     /// B4: gives the event to the queue of each matched handler and waits for none of them. D1: where some of them are
@@ -43,34 +64,101 @@ impl Bus {
         event: Event,
         deadline: Option<Instant>,
     ) -> Result<Receipt, PublishError> {
-        self.admit(&event)?;
-        let _pending = self.inflight.begin();
+        match self.begin(event).await {
+            Ok(begun) => self.give(begun, deadline).await,
+            Err(ended) => ended,
+        }
+    }
+
+    /// The same for several, in their order; those that are stored share their fsyncs. `told` hears what became of each, in
+    /// their order, too. Each has so long to wait for room.
+    pub(crate) async fn publish_batch(
+        self: &Arc<Self>,
+        events: Vec<Event>,
+        mut told: impl FnMut(usize, Result<Receipt, PublishError>),
+    ) {
+        let mut under_way = VecDeque::new();
+        for (at, event) in events.into_iter().enumerate() {
+            let begun = self.begin(event).await;
+            // One that has to wait for room must not be overtaken.
+            let must_wait = begun.as_ref().is_ok_and(|begun| !begun.full.is_empty());
+            under_way.push_back((at, begun));
+            if must_wait || under_way.len() >= TOGETHER {
+                self.give_all(&mut under_way, &mut told).await;
+            }
+        }
+        self.give_all(&mut under_way, &mut told).await;
+    }
+
+    async fn give_all(
+        self: &Arc<Self>,
+        under_way: &mut VecDeque<(usize, Beginning)>,
+        told: &mut impl FnMut(usize, Result<Receipt, PublishError>),
+    ) {
+        while let Some((at, begun)) = under_way.pop_front() {
+            let result = match begun {
+                Ok(begun) => self.give(begun, None).await,
+                Err(ended) => ended,
+            };
+            told(at, result);
+        }
+    }
+
+    /// Finds out who gets the event, and has it stored for those who are durable.
+    async fn begin(self: &Arc<Self>, event: Event) -> Beginning {
+        self.admit(&event).map_err(Err)?;
+        let pending = self.inflight.begin();
         if let Some(by) = self.refusing_filter(&event).await {
-            return Ok(Receipt {
+            return Err(Ok(Receipt {
                 filtered: Some(by.id),
                 ..Receipt::default()
-            });
+            }));
         }
-        let deadline = deadline.unwrap_or_else(|| clock::deadline(self.publish_timeout));
         let targets = self.table.load().targets(event.event_type(), None);
-        let targets = targets.as_slice();
         self.counters.published(targets.len());
+        let (mut rooms, mut full) = (Vec::new(), Vec::new());
+        for endpoint in targets.as_slice().iter().filter(|endpoint| endpoint.is_durable()) {
+            match Announced::now(endpoint, &event, Origin::Publisher) {
+                Some(room) => rooms.push((room, None)),
+                None => full.push(Full::Disk(endpoint.clone())),
+            }
+        }
+        let stored = if rooms.is_empty() {
+            MaybeDone::Done(Ok(Vec::new()))
+        } else {
+            let (bus, event) = (self.clone(), event.clone());
+            let append = async move { bus.append(&event, Origin::Publisher, rooms).await };
+            let mut stored = MaybeDone::Future(append.boxed());
+            // Polled once it has its place before those that come later.
+            let _ = (&mut Pin::new(&mut stored)).now_or_never();
+            stored
+        };
+        Ok(Begun {
+            event,
+            targets,
+            full,
+            stored,
+            _pending: pending,
+        })
+    }
+
+    /// Gives the event to the queues once it is stored, and waits where there is no room.
+    async fn give(self: &Arc<Self>, begun: Begun, deadline: Option<Instant>) -> Result<Receipt, PublishError> {
+        let Begun {
+            event,
+            targets,
+            mut full,
+            mut stored,
+            _pending,
+        } = begun;
+        let targets = targets.as_slice();
         let mut receipt = Receipt {
             matched: targets.len(),
             ..Receipt::default()
         };
-        let mut full = Vec::new();
-        let durable = targets.iter().filter(|endpoint| endpoint.is_durable());
-        let mut rooms = Vec::new();
-        for endpoint in durable {
-            match Announced::now(endpoint, &event, Origin::Publisher) {
-                Some(room) => rooms.push((room, None)),
-                None => full.push(Full::Disk(endpoint)),
-            }
-        }
-        if !rooms.is_empty() {
-            let stored = self.append(&event, Origin::Publisher, rooms).await?;
-            receipt.duplicates = stored.iter().filter(|stored| **stored == Stored::Duplicate).count();
+        Pin::new(&mut stored).await;
+        if let Some(stored) = Pin::new(&mut stored).take_output() {
+            receipt.duplicates = stored?.iter().filter(|stored| **stored == Stored::Duplicate).count();
         }
         for endpoint in targets.iter().filter(|endpoint| !endpoint.is_durable()) {
             match self.offer(endpoint, &event, Origin::Publisher) {
@@ -78,19 +166,22 @@ impl Bus {
                 Err(NotTaken::Away(message)) => {
                     receipt
                         .refused
-                        .push(self.refusal(endpoint, Class::Unavailable, message))
+                        .push(self.refusal(endpoint, Class::Unavailable, message));
                 }
                 Err(NotTaken::Dropped) => receipt.dropped += 1,
-                Err(NotTaken::Full(entry)) => full.push(Full::Queue(endpoint, entry)),
+                Err(NotTaken::Full(entry)) => full.push(Full::Queue(endpoint.clone(), entry)),
             }
         }
-        let waits = full.into_iter().map(|full| self.give_late(full, &event, deadline));
-        for late in fan_out::all(waits, |_| ()).await {
-            match late {
-                Late::Taken => {}
-                Late::Dropped => receipt.dropped += 1,
-                Late::Duplicate => receipt.duplicates += 1,
-                Late::Refused(refusal) => receipt.refused.push(refusal),
+        if !full.is_empty() {
+            let deadline = deadline.unwrap_or_else(|| clock::deadline(self.publish_timeout));
+            let waits = full.into_iter().map(|full| self.give_late(full, &event, deadline));
+            for late in fan_out::all(waits, |_| ()).await {
+                match late {
+                    Late::Taken => {}
+                    Late::Dropped => receipt.dropped += 1,
+                    Late::Duplicate => receipt.duplicates += 1,
+                    Late::Refused(refusal) => receipt.refused.push(refusal),
+                }
             }
         }
         self.counters.duplicates(receipt.duplicates);
@@ -99,28 +190,25 @@ impl Bus {
     }
 
     /// Waits for room until the deadline, as far as the policy lets a publisher wait.
-    async fn give_late(self: &Arc<Self>, full: Full<'_>, event: &Event, deadline: Instant) -> Late {
+    async fn give_late(self: &Arc<Self>, full: Full, event: &Event, deadline: Instant) -> Late {
         match full {
             Full::Queue(endpoint, entry) => {
                 let offer = endpoint.queue.offer_until(*entry, deadline).await;
-                match self.settle(endpoint, offer) {
-                    Err(NotTaken::Full(_)) => Late::Refused(self.refuse_full(endpoint)),
+                match self.settle(&endpoint, offer) {
+                    Err(NotTaken::Full(_)) => Late::Refused(self.refuse_full(&endpoint)),
                     Err(NotTaken::Dropped) => Late::Dropped,
                     _ => Late::Taken,
                 }
             }
             Full::Disk(endpoint) => {
-                let Some(room) = Announced::until(endpoint, event, deadline).await else {
-                    return Late::Refused(self.refuse_full(endpoint));
+                let Some(room) = Announced::until(&endpoint, event, deadline).await else {
+                    return Late::Refused(self.refuse_full(&endpoint));
                 };
-                match self
-                    .append(event, Origin::Publisher, vec![(room, None)])
-                    .await
-                    .as_deref()
-                {
+                let stored = self.append(event, Origin::Publisher, vec![(room, None)]).await;
+                match stored.as_deref() {
                     Ok([Stored::Duplicate]) => Late::Duplicate,
                     Ok(_) => Late::Taken,
-                    Err(error) => Late::Refused(self.refusal(endpoint, Class::Unavailable, error.to_string())),
+                    Err(error) => Late::Refused(self.refusal(&endpoint, Class::Unavailable, error.to_string())),
                 }
             }
         }

@@ -316,7 +316,10 @@ impl Queue {
         let mut state = self.state();
         let elsewhere: Vec<_> = state.window.take_callers().collect();
         let State { ready, lanes, .. } = &mut *state;
-        let stored = ready.iter_mut().chain(lanes.held_mut()).filter(|entry| entry.stored.is_some());
+        let stored = ready
+            .iter_mut()
+            .chain(lanes.held_mut())
+            .filter(|entry| entry.stored.is_some());
         let here = stored.filter_map(|entry| Some((entry.caller.take()?, entry.since)));
         here.chain(elsewhere).collect()
     }

@@ -1,5 +1,6 @@
 //! From lines to the bus: counts what becomes of each.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -36,8 +37,14 @@ pub(crate) struct Feed {
     console: Console,
     standstill: Standstill,
     tally: Tally,
-    /// The line that is being published.
-    current: Option<u64>,
+    current: Cell<Option<UnderWay>>,
+}
+
+/// A line that is being published, and how many are with it, behind it.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    number: u64,
+    behind: usize,
 }
 
 impl Feed {
@@ -52,7 +59,7 @@ impl Feed {
             console: console.clone(),
             standstill: Standstill::new(config, console),
             tally: Tally::default(),
-            current: None,
+            current: Cell::new(None),
         })
     }
 
@@ -61,11 +68,20 @@ impl Feed {
     /// Cancellation: what was published is under way; [`end`](Self::end) tells of a line that was not.
     pub(crate) async fn run(&mut self, runtime: &Runtime, stdout: &Stdout) -> Result<()> {
         while let Some(batch) = self.batches.recv().await {
-            for line in batch.context("stdin can't be read")? {
-                self.standstill.written(line.number, stdout.room()).await;
-                self.console.bar().inc(line.bytes);
-                self.take(line, runtime, stdout).await;
+            let mut together = Vec::new();
+            for Line { number, bytes, event } in batch.context("stdin can't be read")? {
+                self.standstill.written(number, stdout.room()).await;
+                self.console.bar().inc(bytes);
+                self.tally.lines += 1;
+                match event {
+                    Ok(event) => together.push((number, event)),
+                    Err(why) => {
+                        self.publish(std::mem::take(&mut together), runtime, stdout).await;
+                        self.bad(number, &why);
+                    }
+                }
             }
+            self.publish(together, runtime, stdout).await;
             self.console
                 .bar()
                 .set_message(format!("{} events", crate::text::number(self.tally.lines)));
@@ -75,64 +91,85 @@ impl Feed {
         Ok(())
     }
 
-    /// Reads no more. A line whose event was waiting for room in a queue is reported: its event may be in other queues.
+    /// Reads no more. Lines whose events were waiting for room in a queue are reported: other queues may have them.
     pub(crate) fn end(mut self) -> Tally {
         self.console.bar().finish_and_clear();
-        if let Some(number) = self.current.take() {
-            self.tally.refused += 1;
-            self.console.bad_line(
-                number,
-                "not every handler got it: the run was ended before its queue had room",
-            );
+        if let Some(UnderWay { number, behind }) = self.current.take() {
+            self.tally.refused += 1 + behind as u64;
+            let others = match behind {
+                0 => String::new(),
+                1 => ", nor that of the line after it".to_owned(),
+                _ => format!(", nor those of the {behind} lines after it"),
+            };
+            let why = format!("not every handler got its event{others}: the run was ended before its queue had room");
+            self.console.bad_line(number, &why);
         }
         self.tally
     }
 
-    async fn take(&mut self, Line { number, event, .. }: Line, runtime: &Runtime, stdout: &Stdout) {
-        self.tally.lines += 1;
-        let event = match event {
-            Ok(event) => event,
-            Err(why) => return self.bad(number, &why),
+    /// Publishes lines that follow each other: those that are to be stored share their fsyncs.
+    async fn publish(&mut self, lines: Vec<(u64, Event)>, runtime: &Runtime, stdout: &Stdout) {
+        let Some(&(first, _)) = lines.first() else { return };
+        let under_way = |at: usize| {
+            let (number, _) = lines.get(at)?;
+            let (number, behind) = (*number, lines.len() - at - 1);
+            Some(UnderWay { number, behind })
         };
-        self.current = Some(number);
-        let publish = runtime.publish_async(event.clone());
-        let answer = self.standstill.published(number, runtime, publish).await;
-        self.current = None;
-        self.count(number, &event, answer, stdout);
+        let Self {
+            console,
+            standstill,
+            tally,
+            current,
+            ..
+        } = self;
+        current.set(under_way(0));
+        let events = lines.iter().map(|(_, event)| event.clone()).collect();
+        let publish = runtime.publish_batch(events, |at, answer| {
+            if let Some((number, event)) = lines.get(at) {
+                tally.count(console, *number, answer, stdout.matches(event.event_type()));
+            }
+            current.set(under_way(at + 1));
+        });
+        let number = || current.get().map_or(first, |line| line.number);
+        standstill.published(number, runtime, publish).await;
     }
 
-    fn count(&mut self, number: u64, event: &Event, answer: Result<Receipt, PublishError>, stdout: &Stdout) {
+    fn bad(&mut self, number: u64, why: &str) {
+        self.tally.bad += 1;
+        self.console.bad_line(number, why);
+    }
+}
+
+impl Tally {
+    /// What became of a line, whose event goes to stdout as well where it matches that.
+    fn count(&mut self, console: &Console, number: u64, answer: Result<Receipt, PublishError>, to_stdout: bool) {
         let receipt = match answer {
             Ok(receipt) => receipt,
-            Err(error @ PublishError::Store(_)) => {
-                self.tally.refused += 1;
-                return self.console.bad_line(number, &error.to_string());
+            Err(error) => {
+                match error {
+                    PublishError::Store(_) => self.refused += 1,
+                    _ => self.bad += 1,
+                }
+                return console.bad_line(number, &error.to_string());
             }
-            Err(error) => return self.bad(number, &error.to_string()),
         };
-        self.tally.published += 1;
-        let is_filtered = receipt.filtered.is_some();
-        if !is_filtered && receipt.matched == usize::from(stdout.matches(event.event_type())) {
-            self.tally.unmatched += 1;
+        self.published += 1;
+        if receipt.filtered.is_none() && receipt.matched == usize::from(to_stdout) {
+            self.unmatched += 1;
         }
         if receipt.duplicates > 0 {
-            self.tally.duplicates += 1;
+            self.duplicates += 1;
         }
         if !receipt.refused.is_empty() {
-            self.tally.refused += 1;
+            self.refused += 1;
         }
         for refusal in &receipt.refused {
             let why = format!(
                 "{} did not get it ({}): {}",
                 refusal.handler, refusal.class, refusal.message
             );
-            self.console.bad_line(number, &why);
+            console.bad_line(number, &why);
         }
-    }
-
-    fn bad(&mut self, number: u64, why: &str) {
-        self.tally.bad += 1;
-        self.console.bad_line(number, why);
     }
 }
 

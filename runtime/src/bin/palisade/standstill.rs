@@ -36,19 +36,28 @@ impl Standstill {
         }
     }
 
-    /// Waits until a line is published, and says what it waits for when that takes long.
-    pub(crate) async fn published<F: Future>(&mut self, number: u64, runtime: &Runtime, publish: F) -> F::Output {
+    /// Waits until lines are published, and says what it waits for when that takes long.
+    ///
+    /// `number` says which line it is that waits.
+    pub(crate) async fn published<F: Future>(
+        &mut self,
+        number: impl Fn() -> u64,
+        runtime: &Runtime,
+        publish: F,
+    ) -> F::Output {
         let mut publish = std::pin::pin!(publish);
         // Mostly there is nothing to wait for, and no timer is to be set up for that.
         if let Some(answer) = publish.as_mut().now_or_never() {
             return answer;
         }
+        let mut at = number();
         loop {
             match timeout(self.patience(), publish.as_mut()).await {
                 Ok(answer) => return answer,
+                Err(_) if number() != at => at = number(),
                 Err(_) => {
                     let why = self.why(runtime).await;
-                    self.tell(number, &why);
+                    self.tell(number(), &why);
                 }
             }
         }
