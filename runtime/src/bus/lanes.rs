@@ -107,6 +107,11 @@ impl Lanes {
         Some(first)
     }
 
+    /// All that are held.
+    pub(super) fn held_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.taken.values_mut().flatten()
+    }
+
     /// How many entries of a lane are held.
     pub(super) fn held_of(&self, lane: &Lane) -> usize {
         self.taken.get(lane).map_or(0, VecDeque::len)

@@ -315,7 +315,8 @@ impl Queue {
     pub(super) fn take_callers(&self) -> Vec<(Caller, Instant)> {
         let mut state = self.state();
         let elsewhere: Vec<_> = state.window.take_callers().collect();
-        let stored = state.ready.iter_mut().filter(|entry| entry.stored.is_some());
+        let State { ready, lanes, .. } = &mut *state;
+        let stored = ready.iter_mut().chain(lanes.held_mut()).filter(|entry| entry.stored.is_some());
         let here = stored.filter_map(|entry| Some((entry.caller.take()?, entry.since)));
         here.chain(elsewhere).collect()
     }

@@ -26,13 +26,24 @@ use super::inputs::seeds;
 /// in the end, the counts agree with what happened, and what became a dead letter can be sent again.
 #[test]
 fn b7_d3_delivery_agrees_with_its_model() {
-    let mut failed = 0;
-    for seed in seeds(0..3000) {
-        if let Err(wrong) = bench::run(seed) {
-            eprintln!("{wrong}");
-            failed += 1;
+    let (mut failed, mut all) = (0, bench::Tally::new());
+    for seed in seeds(0..2000) {
+        match bench::run(seed) {
+            Ok(tally) => tally
+                .into_iter()
+                .for_each(|(what, often)| *all.entry(what).or_default() += often),
+            Err(wrong) => {
+                eprintln!("{wrong}");
+                failed += 1;
+            }
         }
         assert!(failed < 3, "three seeds have failed");
     }
     assert_eq!(failed, 0, "seeds failed");
+    println!("{all:#?}");
+    let is_chosen = std::env::var_os("PALISADE_SEEDS").is_some();
+    assert!(
+        is_chosen || all.values().all(|often| *often > 100),
+        "hardly tried: {all:#?}"
+    );
 }

@@ -28,15 +28,16 @@ pub(super) enum Fate {
     Drained,
 }
 
-/// Of how many kinds those are that end in a kill; chance decides on the times only, so that six rounds have all of them.
-const KINDS: u32 = 6;
+/// They come by turns, and chance decides on the times only: six rounds have all of them, and the seventh is a long one, in which
+/// thousands of events are handled and the database grows.
+const TURNS: u32 = 7;
 
 impl Fate {
     /// The fate of one round.
     pub(super) fn of_round(round: u32, chance: &mut Chance) -> Self {
         let mut up_to =
             |least: u64, most: u64| Duration::from_micros(chance.below((most - least) * 1000) + least * 1000);
-        match round % KINDS {
+        match round % TURNS {
             1 => Self::Heavy(up_to(20, 400)),
             2 => Self::Recovering(up_to(0, 60)),
             3 => Self::Ending {
@@ -44,6 +45,7 @@ impl Fate {
                 ending: up_to(0, 120),
             },
             4 => Self::Opening(up_to(0, 40)),
+            6 => Self::Publishing(up_to(1000, 4000)),
             _ => Self::Publishing(up_to(20, 400)),
         }
     }

@@ -36,9 +36,10 @@ pub(super) fn findings(book: &Book, complete: bool) -> Vec<String> {
     .flatten()
     .collect();
     if complete {
+        let by_plain = book.ends("plain");
         let ended = [
             lost("keyed", book, |name| book.handled.contains_key(&name)),
-            lost("plain", book, |name| book.ends("plain").contains_key(&name)),
+            lost("plain", book, |name| by_plain.contains_key(&name)),
             lost("ledger/do", book, |name| book.reported.contains_key(&name)),
             lost("doomed", book, |name| {
                 book.letters.contains_key(&("doomed".to_owned(), name.to_string()))

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use fastrand::Rng;
-use palisade::{Class, Context, Draft, Event, Failure, HandlerStats, Overflow, Runtime, WeakRuntime};
+use palisade::{Class, Context, DeadLetterReason, Draft, Event, Failure, HandlerStats, Overflow, Runtime, WeakRuntime};
 use palisade_tests::{dead_letters, runtime};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -39,23 +39,27 @@ struct Shared {
     runtime: WeakRuntime,
 }
 
-/// Runs the plan of a seed; what was wrong, and what happened.
-pub(super) fn run(seed: u64) -> Result<(), String> {
+/// How often something happened that there are promises about.
+pub(super) type Tally = BTreeMap<&'static str, u64>;
+
+/// Runs the plan of a seed. An error tells what was wrong, and what happened.
+pub(super) fn run(seed: u64) -> Result<Tally, String> {
     fastrand::seed(seed);
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("tokio");
-    let (shared, mut wrong) = tokio.block_on(async {
+    let (shared, mut wrong, tally) = tokio.block_on(async {
         let bench = Bench::new(Plan::new(seed));
         let wrong = bench.run().await;
-        (bench.shared, wrong)
+        let tally = bench.tally();
+        (bench.shared, wrong, tally)
     });
     let record = shared.record();
     wrong.extend(record.wrong.iter().cloned());
     if wrong.is_empty() {
-        return Ok(());
+        return Ok(tally);
     }
     let (wrong, plan) = (wrong.join("\n  "), &shared.plan);
     Err(format!("seed {seed}:\n  {wrong}\n{plan:#?}\n{}", record.shown()))
@@ -128,6 +132,31 @@ impl Bench {
             handlers: self.handlers(),
             stats: self.runtime.stats(),
         })
+    }
+
+    fn tally(&self) -> Tally {
+        let stats = self.runtime.stats();
+        let letters = self.runtime.dead_letter_counts();
+        let waited = letters.get(&DeadLetterReason::Failed(Class::BreakerOpen));
+        let of_class = |class| self.handlers().iter().map(|stats| stats.count(class)).sum();
+        let record = self.shared.record();
+        let gone = record.published.iter().filter(|one| one.is_gone());
+        Tally::from([
+            ("refused", stats.refused),
+            ("dropped", stats.dropped),
+            ("retries", stats.retries),
+            ("from handlers", stats.from_handlers),
+            ("dead letters", stats.dead_letters),
+            (
+                "dead letters that had waited for a breaker",
+                waited.copied().unwrap_or_default(),
+            ),
+            ("timeouts", of_class(Class::Timeout)),
+            ("panics", of_class(Class::HostPanic)),
+            ("publishes that met an open breaker", of_class(Class::BreakerOpen)),
+            ("publishes without a turn", of_class(Class::Overloaded)),
+            ("publishers that went away", gone.count() as u64),
+        ])
     }
 
     /// The counts of the handlers, in the order of the plan.

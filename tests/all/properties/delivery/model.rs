@@ -233,7 +233,13 @@ impl<'a> OfHandler<'a> {
         for (place, call) in calls.iter().enumerate() {
             let attempt = place as u32 + 1;
             if call.attempt > retry.attempts || call.attempt < attempt || (is_exact && call.attempt != attempt) {
-                self.says(event, format_args!("attempt {} is its {attempt}", call.attempt));
+                self.says(
+                    event,
+                    format_args!(
+                        "its attempt {attempt} of {} is told as {}",
+                        retry.attempts, call.attempt
+                    ),
+                );
             }
             if call.began.place < journey.taken.0.place || call.replayed {
                 self.says(event, "was called before it was published, or as a replay");
