@@ -6,8 +6,8 @@
 //! Ours is a runtime with a store and one durable native handler: publishers call `publish_async`, one event after the other,
 //! and a round is over when all events are handled. Raw is one thread with a connection and no Palisade code: publishers hand
 //! it rows and wait, it commits together what has come meanwhile, and each row is deleted in a later one of these commits, as
-//! by an acknowledgement. Its rows are ours: event, delivery and mark against repetition, with the same indices. "One row" is
-//! the least that could be called durable: a table with the event alone.
+//! by an acknowledgement. Its rows are ours: event, delivery and mark against repetition, with the same indices; what can be
+//! set is as SQLite sets it. "One row" is the least that could be called durable: a table with the event alone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -52,17 +52,19 @@ impl LogFile {
         let (frames, commits) = left_out.fold((0, 0), |(frames, commits), is_last| {
             (frames + 1, commits + u32::from(*is_last))
         });
+        // Elsewhere it is only where an earlier, longer use of the file was cut off.
+        let is_torn = self.ends_within && taken_up >= self.frames.len();
         if commits > 1 {
             tracing::error!(%log, frames, commits, "the log of the store is damaged, and what was acknowledged after that place is lost; check the disk");
-        } else if frames > 0 || self.ends_within {
+        } else if frames > 0 || is_torn {
             tracing::warn!(%log, frames, commits, "the end of the store's log does not hold together and is left out: a commit that was under way, or the last one if the disk has damaged it");
         }
     }
 }
 
-/// How many frames of its log a database has taken up; they are folded into it.
+/// How many frames of its log a database has taken up. They stay there: a disk that is full has no room to fold them in.
 pub(super) fn taken_up(db: &Connection) -> Result<usize, rusqlite::Error> {
-    let frames: i64 = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
+    let frames: i64 = db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))?;
     Ok(usize::try_from(frames).unwrap_or(0))
 }
 

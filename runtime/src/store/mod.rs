@@ -35,7 +35,7 @@ use worker::Worker;
 /// Keeps durable deliveries, dead letters and the key-value pairs of plugins in a database on the disk.
 ///
 /// It is for [`RuntimeBuilder::store`](crate::RuntimeBuilder::store); by itself it shows and mends what a process that has
-/// ended left behind. A clone is another handle to the same store. It is closed when the last one is dropped: all that was
+/// ended left behind. A clone is another handle to the same store. The drop of the last one closes it, and blocks: all that was
 /// handed to it is written then, and the directory is free.
 #[derive(Clone)]
 pub struct DurableStore(Arc<Inner>);

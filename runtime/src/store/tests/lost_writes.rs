@@ -288,7 +288,13 @@ async fn h45_d8_a_full_disk_takes_nothing_falsely_and_recovers() {
     life.disk.cut();
     drop(store);
     life.disk.restart();
-    assert_eq!(ids(&life.open().unwrap(), "a").await, ["2"]);
+    life.disk.set_full(true);
+    let store = life.open().unwrap();
+    assert_eq!(
+        ids(&store, "a").await,
+        ["2"],
+        "it is opened without room for the log's fold, too"
+    );
 }
 
 /// D2, T8: what comes while the disk is busy is committed together, with one sync.
