@@ -30,6 +30,8 @@
 //!
 //! - [`Runtime::publish`] calls the handlers on your own task and tells what became of each; [`Runtime::publish_async`] goes
 //!   through bounded queues, retries and [dead letters](DeadLetterStore).
+//! - With a store ([`RuntimeBuilder`], feature `durable`) handlers can be [durable](DeliveryMode::Durable): a publish returns
+//!   when the event is on the disk, and a crash loses none of these.
 //! - [`Limits`] bounds what a plugin may use; none is infinite. [`Grants`] says what it may do; by default nothing.
 //! - [`Class`] tells how an attempt ended. A guest that is killed loses its instance; the next event gets a fresh one.
 //! - Plugins are written against the WIT package `palisade:plugin` ([`INTERFACE_VERSION`]); in Rust, with `palisade-sdk`.
@@ -37,6 +39,7 @@
 //! # Features
 //! - `cli` (default): the config file (`palisade::config`) and what the `palisade` binary needs. An embedder builds with
 //!   `default-features = false`.
+//! - `durable` (part of `cli`): `DurableStore`, durable delivery in a SQLite database.
 //! - `wasi-http` (part of `cli`): outbound HTTP for plugins that are granted it ([`HttpGrant`]).
 
 mod builder;

@@ -350,13 +350,15 @@ impl Bus {
         }
     }
 
-    /// D9: a plugin is there, or there again: what its handlers are owed goes on.
+    /// D9: a plugin was started, again perhaps: what its handlers are owed goes on, and their breakers are closed.
     pub(crate) fn welcome_plugin(self: &Arc<Self>, plugin: &str) {
         let endpoints = self.registry().all_endpoints();
         for endpoint in endpoints
             .iter()
             .filter(|endpoint| endpoint.name().plugin() == Some(plugin))
         {
+            endpoint.forgive();
+            self.resume(endpoint);
             self.welcome(endpoint);
         }
     }

@@ -259,6 +259,13 @@ impl Endpoint {
         self.breaker.as_ref().is_none_or(Breaker::is_passable)
     }
 
+    /// Holds nothing against it any more.
+    pub(crate) fn forgive(&self) {
+        if let Some(breaker) = &self.breaker {
+            breaker.reset();
+        }
+    }
+
     /// Counts what the policy of its queue dropped.
     pub(crate) fn dropped(&self, events: usize) {
         self.dropped.fetch_add(events as u64, Ordering::Relaxed);

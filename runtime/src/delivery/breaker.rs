@@ -159,6 +159,11 @@ impl Breaker {
         }
     }
 
+    /// Closes it, and forgets what was.
+    pub(crate) fn reset(&self) {
+        *self.state() = State::default();
+    }
+
     fn count(&self, sign: Sign, is_probe: bool) -> Change {
         let (mut state, now) = (self.state(), Instant::now());
         if is_probe {

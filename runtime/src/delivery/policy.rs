@@ -62,7 +62,8 @@ impl Default for BacklogPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The publisher waits for room until its deadline; then the event is refused. What handlers publish never waits.
+    /// The publisher waits for room until its deadline, with all that it would publish next; then the event is refused. What
+    /// handlers publish never waits.
     #[default]
     Block,
     /// The event is refused at once.

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::DurableStore;
 use super::letters::{self, Resent};
-use crate::bus::RedriveError;
+use crate::bus::{RedriveError, Redriven};
 use crate::delivery::{DeadLetterError, DeadLetterFilter, DeadLetterId, RetryPolicy, StoreError};
 
 /// How many letters one transaction takes.
@@ -31,11 +31,8 @@ impl DurableStore {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn redrive_all(
-        &self,
-        which: &DeadLetterFilter,
-    ) -> Result<(u64, Vec<(DeadLetterId, RedriveError)>), RedriveError> {
-        let (mut sent, mut refused, mut last) = (0, Vec::new(), DeadLetterId(0));
+    pub async fn redrive_all(&self, which: &DeadLetterFilter) -> Result<Redriven, RedriveError> {
+        let (mut redriven, mut last) = (Redriven::default(), DeadLetterId(0));
         loop {
             let which = which.clone();
             let ids = self
@@ -45,12 +42,12 @@ impl DurableStore {
                 .await;
             let ids = ids.map_err(DeadLetterError::from)?;
             let Some(id) = ids.last() else {
-                return Ok((sent, refused));
+                return Ok(redriven);
             };
             last = *id;
             let (more, others) = self.resend(ids).await.map_err(DeadLetterError::from)?;
-            sent += more;
-            refused.extend(others);
+            redriven.sent += more;
+            redriven.refused.extend(others);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Dead letters: kept, found, sent again, thrown away.
 
 use super::*;
-use crate::bus::RedriveError;
+use crate::bus::{RedriveError, Redriven};
 
 fn of(plugin: &str, handler: &str) -> Option<HandlerName> {
     Some(HandlerName::of_plugin(plugin, handler))
@@ -133,7 +133,7 @@ async fn d4_letters_are_sent_again_without_a_runtime() {
     store.redrive(single).await.unwrap();
     assert!(matches!(store.redrive(single).await, Err(RedriveError::NotFound(id)) if id == single));
     assert!(matches!(store.redrive(stopped).await, Err(RedriveError::Undeliverable(id)) if id == stopped));
-    let (sent, refused) = store.redrive_all(&DeadLetterFilter::all()).await.unwrap();
+    let Redriven { sent, refused, .. } = store.redrive_all(&DeadLetterFilter::all()).await.unwrap();
     assert_eq!((sent, refused.len(), refused[0].0), (150, 1, stopped));
     drop(store);
     let store = open(&directory);
@@ -161,7 +161,7 @@ async fn d4_h46_a_damaged_letter_hides_no_other() {
         let DeadLetterError(words) = error.unwrap();
         assert!(words.contains("dead letter 1 is damaged"), "{words}");
     }
-    let (sent, refused) = store.redrive_all(&DeadLetterFilter::all()).await.unwrap();
+    let Redriven { sent, refused, .. } = store.redrive_all(&DeadLetterFilter::all()).await.unwrap();
     assert!(
         matches!(refused.as_slice(), [(id, RedriveError::Store(_))] if *id == bad),
         "{refused:?}"

@@ -1,7 +1,7 @@
 //! `palisade dead-letters redrive` and `purge`.
 
 use anyhow::Result;
-use palisade::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterStore, DurableStore, RedriveError};
+use palisade::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterStore, DurableStore, RedriveError, Redriven};
 
 use super::arguments::ChangeArguments;
 use super::pages::Pages;
@@ -66,7 +66,7 @@ impl Work<'_> {
                 }
             }
             Change::Redrive => {
-                let (sent, refused) = self.store.redrive_all(&filter).await?;
+                let Redriven { sent, refused, .. } = self.store.redrive_all(&filter).await?;
                 self.done = sent;
                 for (id, why) in refused {
                     self.count(id, Err(why.to_string()));
