@@ -51,6 +51,7 @@ mod delivery;
 mod draft;
 mod event;
 mod handler;
+mod health;
 mod key_value;
 mod limits;
 mod outcome;
@@ -79,6 +80,7 @@ pub use event::*;
 pub use handler::{
     BoxFuture, Completion, Context, DeadlineOf, Delivery, Failure, Fault, Handler, Origin, PublishRefused,
 };
+pub use health::RuntimeHealth;
 pub use key_value::{
     KeyPage, KeyPageLimits, KeyValueCaps, KeyValueError, KeyValueStore, KeyValueUsage, KeyValueWrite,
     MemoryKeyValueStore,
@@ -92,7 +94,7 @@ pub use plugin::{
     PluginStatus, REDACTED, Source,
 };
 pub use quarantine::QuarantinePolicy;
-pub use runtime::{Drained, Runtime, RuntimeHealth, WeakRuntime};
+pub use runtime::{Drained, Runtime, WeakRuntime};
 pub use sandbox::{
     CompileError, Compiler, CompilerChild, ComponentError, EngineError, EngineOptions, Health, INTERFACE_VERSION,
     Isolation, LogLevel, LogRecord, LogSink, PluginKind, TickerHealth, TracingLog, compile_child, digest_of,

@@ -17,12 +17,13 @@ use crate::clock::deadline;
 use crate::delivery::{Backlog, DeadLetterFilter, DeadLetterId, DeadLetterReason, DeadLetterStore, StoreError};
 use crate::event::{Event, EventLimits, types};
 use crate::handler::{Context, Failure, Handler, Native};
+use crate::health::RuntimeHealth;
 use crate::key_value::KeyValueUsage;
 use crate::outcome::{HandlerName, Receipt, Report};
 use crate::pattern::Pattern;
 use crate::plugin::{Inspection, LaunchError, LoadError, Manager, PluginConfig, PluginError, PluginSpec, PluginStatus};
+use crate::sandbox::Health;
 use crate::sandbox::engine::Engines;
-use crate::sandbox::{Health, TickerHealth};
 
 /// A bus, a sandbox and the plugins in it. Cheap to clone; all clones are the same runtime.
 ///
@@ -63,20 +64,6 @@ struct Inner {
     bus: Arc<Bus>,
     manager: Arc<Manager>,
     engines: Arc<Engines>,
-}
-
-/// How the runtime feels.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct RuntimeHealth {
-    /// The clock that stops spinning guests.
-    pub ticker: TickerHealth,
-    /// How many instances live now.
-    pub instances: usize,
-    /// How many may live (`engine.max-instances`).
-    pub max_instances: u32,
-    /// Each plugin, by name.
-    pub plugins: Vec<(String, Health)>,
 }
 
 /// How a shutdown went.
