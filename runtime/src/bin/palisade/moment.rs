@@ -12,6 +12,7 @@ pub(crate) fn moment(text: &str) -> Result<SystemTime, String> {
     let ago = humantime::parse_duration(text)
         .map_err(|_| "neither a time such as 2026-01-31T12:00:00Z nor one ago such as 2h".to_owned())?;
     let time = SystemTime::now().checked_sub(ago);
+    let time = time.filter(|time| *time >= SystemTime::UNIX_EPOCH);
     time.ok_or_else(|| "so long ago there was no time".to_owned())
 }
 
