@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::handler::Origin;
 
 /// How long the bus waits before it asks a store again that has failed.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
 /// How often what is in the store is looked through.
 const HOUSE: Duration = Duration::from_secs(60);

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::bus::acknowledge::Acknowledgements;
 use crate::bus::inflight::Inflight;
 use crate::bus::lanes::Lane;
 use crate::bus::queue::Queue;
@@ -20,9 +20,6 @@ use crate::delivery::{
 use crate::event::Event;
 use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Uncommitted, panic_message};
 use crate::outcome::{Class, HandlerName, Outcome};
-
-/// How many events may be handled and not yet acknowledged on the disk. Those are what comes again after a crash.
-const UNACKNOWLEDGED: u32 = 256;
 
 /// Tells endpoints apart; a name that is used again gets a new id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -132,7 +129,7 @@ pub(crate) struct Endpoint {
     pub(crate) queue: Queue,
     pub(crate) retry: RetryPolicy,
     /// Ends of deliveries that are on their way to the disk.
-    pub(crate) acknowledgements: Arc<Semaphore>,
+    pub(crate) acknowledgements: Acknowledgements,
     ordering: EventOrder,
     mode: DeliveryMode,
     breaker: Option<Breaker>,
@@ -185,7 +182,7 @@ impl Endpoint {
             timeout,
             queue,
             retry,
-            acknowledgements: Arc::new(Semaphore::new(UNACKNOWLEDGED as usize)),
+            acknowledgements: Acknowledgements::default(),
             ordering: options.ordering.clone(),
             mode: options.mode,
             breaker: options.breaker.map(Breaker::new),
@@ -218,7 +215,7 @@ impl Endpoint {
     /// Returns when it is at nothing, and the store knows of all ends.
     pub(crate) async fn at_rest(&self) {
         self.queue.idle().await;
-        drop(self.acknowledgements.acquire_many(UNACKNOWLEDGED).await);
+        self.acknowledgements.all_there().await;
     }
 
     /// D1: whether its events are stored before they are given to it.

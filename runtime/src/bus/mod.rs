@@ -1,5 +1,6 @@
 //! The bus: subscriptions, filters, and the two ways to publish.
 
+mod acknowledge;
 mod async_publish;
 mod attempt;
 mod caller;

@@ -121,8 +121,8 @@ impl Bus {
         entry.attempts += 1;
         if outcome.fault.is_none() {
             let ended = match End::of(&entry, Verdict::Done) {
-                Some(end) if effects.is_empty() => {
-                    self.acknowledge(endpoint, end).await;
+                Some(End { id, size, .. }) if effects.is_empty() => {
+                    self.acknowledge(endpoint, id, size).await;
                     Ok(())
                 }
                 end => self.finish(endpoint, end, effects).await,
@@ -147,22 +147,6 @@ impl Bus {
         if let Some(caller) = caller {
             caller.answer(outcome);
         }
-    }
-
-    /// D2: the end of a stored delivery that wants nothing else done. The next event need not wait for the disk: should the
-    /// process end before it is there, the event comes again.
-    async fn acknowledge(self: &Arc<Self>, endpoint: &Arc<Endpoint>, end: End) {
-        let Ok(turn) = endpoint.acknowledgements.clone().acquire_owned().await else {
-            return;
-        };
-        let (bus, endpoint) = (self.clone(), endpoint.clone());
-        self.follow_up(async move {
-            if let Err(unfinished) = bus.finish(&endpoint, Some(end), Effects::default()).await {
-                let fault = unfinished.fault();
-                tracing::warn!(handler = %endpoint.name(), %fault, "an event that was handled will come again");
-            }
-            drop(turn);
-        });
     }
 
     /// Sees to an event whose attempt failed: the next attempt if there is one, or a dead letter. What there is to release

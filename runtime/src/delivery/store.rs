@@ -26,6 +26,9 @@ pub(crate) trait DeliveryStore: Send + Sync + 'static {
     /// D2: the end of an attempt, what it published and what it wrote, all of it or nothing.
     fn settle(&self, settlement: Arc<Settlement>, then: Then<Settled>) -> BoxFuture<'_, Result<Settled, StoreError>>;
 
+    /// D2: the end of deliveries that went well and want nothing else done. Those that are over already are left out.
+    fn acknowledge(&self, ids: Vec<DeliveryId>, then: Then<()>) -> BoxFuture<'_, Result<(), StoreError>>;
+
     /// Deliveries of one handler after that one, the oldest first, as many as both limits allow but always one.
     fn load(
         &self,

@@ -32,6 +32,11 @@ impl DeliveryStore for DurableStore {
         })
     }
 
+    fn acknowledge(&self, ids: Vec<DeliveryId>, then: Then<()>) -> BoxFuture<'_, Result<(), StoreError>> {
+        let work = move |db: &Connection| ids.iter().try_for_each(|id| deliveries::remove(db, *id).map(drop));
+        Box::pin(self.0.writer.run_then(work, then))
+    }
+
     fn load(
         &self,
         handler: String,

@@ -416,7 +416,6 @@ async fn h32_a_plugin_fails_for_a_while_and_heals() {
         "breaker half-open, plugin quarantined",
         "attempt 5 failed (unavailable), a dead letter",
         "CURE",
-        "breaker half-open, plugin started",
         "breaker closed, plugin started",
         "all 12 orders are handled",
     ]);
