@@ -67,13 +67,15 @@ struct Inner {
 }
 
 /// How a shutdown went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
     /// How many deliveries were given up because the drain deadline passed. None of them was durable.
     pub abandoned: usize,
     /// How many durable ones are in the store, for the next runtime that has it.
     pub kept: u64,
+    /// The same by handler, those that nobody has loaded or subscribed now included.
+    pub backlogs: Vec<Backlog>,
 }
 
 impl Runtime {
@@ -454,7 +456,11 @@ impl Runtime {
         // What plugins published in `stop`, to native handlers and to those that stopped later.
         abandoned += self.inner.bus.drain(deadline).await;
         let kept = self.inner.bus.close_store().await;
-        Drained { abandoned, kept }
+        Drained {
+            abandoned,
+            kept: kept.iter().map(|backlog| backlog.events).sum(),
+            backlogs: kept,
+        }
     }
 
     /// Publishes `system.startup`; call it when all plugins have started and events are about to come.

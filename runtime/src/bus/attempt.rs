@@ -44,7 +44,8 @@ impl Bus {
 
     /// D5: when the breaker has been open long enough, what is queued is the probe.
     fn resume_at(self: &Arc<Self>, endpoint: &Arc<Endpoint>, until: Instant) {
-        tracing::warn!(handler = %endpoint.name(), "its breaker is open: it failed too often (delivery.breaker)");
+        let (queued, open) = (endpoint.queue.len(), until.saturating_duration_since(Instant::now()));
+        tracing::warn!(handler = %endpoint.name(), queued, ?open, "its breaker is open: it failed too often (delivery.breaker)");
         let (bus, endpoint) = (self.clone(), endpoint.clone());
         self.tokio.spawn(async move {
             tokio::select! {

@@ -88,7 +88,7 @@ impl Bus {
         let Some(store) = &self.store else {
             return Err(StoreError::Closed);
         };
-        let new = new_event(event, origin, to.iter().map(|(room, _)| room));
+        let (new, handlers) = (new_event(event, origin, to.iter().map(|(room, _)| room)), to.len());
         let (bus, event) = (self.clone(), event.clone());
         let then = move |stored: &Result<Vec<Stored>, StoreError>| {
             let Ok(stored) = stored else { return };
@@ -96,7 +96,11 @@ impl Bus {
                 bus.recorded(&room, &event, origin, caller, *stored);
             }
         };
-        store.append(new, Box::new(then)).await
+        let stored = store.append(new, Box::new(then)).await;
+        if stored.is_err() {
+            (0..handlers).for_each(|_| self.counters.refused());
+        }
+        stored
     }
 
     /// On the store's thread: what was committed comes into the queues, in the order of the commits.
@@ -387,7 +391,10 @@ impl Bus {
                 };
                 known.extend(bus.registry().endpoints.keys().map(ToString::to_string));
                 drop(bus);
-                if let Err(error) = keep_house(&*store, known).await {
+                let kept = keep_house(&*store, known).await;
+                if let Err(error) = kept
+                    && !ended.is_cancelled()
+                {
                     tracing::error!(%error, "the store can't be looked through");
                 }
                 tokio::select! {
@@ -398,19 +405,16 @@ impl Bus {
         });
     }
 
-    /// D7: closes the store, and says how many deliveries are in it.
-    pub(crate) async fn close_store(&self) -> u64 {
-        let Some(store) = &self.store else { return 0 };
-        let kept = store.backlogs().await.map_or_else(
-            |error| {
-                tracing::error!(%error, "what is owed on the disk can't be counted");
-                0
-            },
-            |backlogs| backlogs.iter().map(|backlog| backlog.events).sum(),
-        );
+    /// D7: closes the store, and says what is in it.
+    pub(crate) async fn close_store(&self) -> Vec<Backlog> {
+        let Some(store) = &self.store else { return Vec::new() };
         self.ended.cancel();
+        let kept = store.backlogs().await;
         store.close().await;
-        kept
+        kept.unwrap_or_else(|error| {
+            tracing::error!(%error, "what is owed on the disk can't be counted");
+            Vec::new()
+        })
     }
 
     /// D7: what is stored stays on the disk from here on; what a worker has comes to its end.

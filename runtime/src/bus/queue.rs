@@ -40,6 +40,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// It is on the disk and had no attempt: then it may wait however long, as the process may have been away itself.
+    pub(crate) fn is_untried(&self) -> bool {
+        self.stored.is_some() && self.attempts == 0
+    }
+
     /// Since it was published.
     pub(crate) fn age(&self) -> Duration {
         self.aged.saturating_add(self.since.elapsed())

@@ -20,7 +20,7 @@ pub struct BusStats {
     pub filter_faults: u64,
     /// Of the published ones, those that came from handlers.
     pub from_handlers: u64,
-    /// Refusals by a queue (full, or its plugin away), one for each handler that did not get the event.
+    /// Refusals by a queue (full, or its plugin away) or by the store, one for each handler that did not get the event.
     pub refused: u64,
     /// Events that queues dropped as their policy says, one for each handler that did not get the event.
     pub dropped: u64,

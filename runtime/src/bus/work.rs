@@ -260,7 +260,7 @@ impl Bus {
             let oldest = endpoint.retry.max_age;
             let taken = endpoint
                 .queue
-                .take(|entry| entry.caller.is_some() || entry.age() > oldest);
+                .take(|entry| entry.caller.is_some() || (entry.age() > oldest && !entry.is_untried()));
             if taken.is_empty() {
                 break;
             }

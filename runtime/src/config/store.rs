@@ -11,6 +11,9 @@ use super::events::EventsTable;
 use super::value::{Count, HostPath, Parsed, Size, Time, Value};
 use crate::store::StoreOptions;
 
+/// A store that is smaller is a mistake.
+const SMALLEST: u64 = 1024 * 1024;
+
 /// `[store]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -45,6 +48,12 @@ pub(super) fn data_dir(
             "there is no store without data-dir: say in which directory it is, or leave this table out",
         )),
         (None, None) => {}
+    }
+    if let Some(store) = store
+        && store.get_ref().size.as_ref().is_some_and(|size| size.get() < SMALLEST)
+    {
+        let message = "a store of less than 1 MiB has no room for anything";
+        problems.push(document.problem(&store.span(), "store.size", message));
     }
     path.map(|path| document.path(&path.get().0))
 }

@@ -150,6 +150,9 @@ pub struct Backlog {
     pub bytes: u64,
     /// Since when the oldest of them waits.
     pub oldest: SystemTime,
+    /// When the first of them becomes a dead letter, `orphaned`, if its handler is gone: its age is then what `retry.max-age` of
+    /// the handler was when it was stored.
+    pub expires: SystemTime,
 }
 
 /// How an attempt ended, and all that is to be committed with it.

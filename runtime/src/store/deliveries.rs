@@ -228,7 +228,7 @@ fn add(page: &mut Page, row: &Row<'_>) -> Result<(), StoreError> {
 /// What is owed, by handler.
 pub(super) fn backlogs(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
     let mut select = db.prepare_cached(
-        "SELECT handler, count(*), total(bytes), min(first) FROM delivery GROUP BY handler ORDER BY handler",
+        "SELECT handler, count(*), total(bytes), min(first), min(expires) FROM delivery GROUP BY handler ORDER BY handler",
     )?;
     let backlog = |row: &Row<'_>| {
         Ok(Backlog {
@@ -236,6 +236,7 @@ pub(super) fn backlogs(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
             events: row.get::<_, i64>(1)?.unsigned_abs(),
             bytes: row.get::<_, f64>(2)? as u64,
             oldest: from_millis(row.get(3)?),
+            expires: from_millis(row.get(4)?),
         })
     };
     let rows = select.query_map([], backlog)?;

@@ -37,6 +37,28 @@ use worker::Worker;
 /// It is for [`RuntimeBuilder::store`](crate::RuntimeBuilder::store); by itself it shows and mends what a process that has
 /// ended left behind. A clone is another handle to the same store. The drop of the last one closes it, and blocks: all that was
 /// handed to it is written then, and the directory is free.
+///
+/// ```
+/// use palisade::{DeliveryMode, DurableStore, Event, EventOrder, Runtime, StoreOptions, SubscribeOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let data = directory.path();
+/// # let event = Event::builder("order.paid", "/shop").json(&1).build()?;
+/// # async fn bill(_: &Event) -> Result<(), palisade::Failure> { Ok(()) }
+/// let store = DurableStore::open(data, StoreOptions::default())?; // blocks; locked until `shutdown`
+/// let runtime = Runtime::builder().store(store).build()?;
+/// let durable = SubscribeOptions::default().mode(DeliveryMode::Durable).ordering(EventOrder::Key("partitionkey".into()));
+/// runtime.subscribe_with(&["order.*"], "billing", durable, |cx| async move { bill(&cx.event).await })?;
+/// runtime.announce().await; // from here on it is looked after what is owed to handlers that are gone
+/// runtime.publish_async(event).await?; // returns after the fsync; `publish_batch` shares one among many
+/// # runtime.quiet().await;
+/// # let drained = runtime.shutdown(std::time::Duration::from_secs(5)).await;
+/// # assert_eq!(drained.kept, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct DurableStore(Arc<Inner>);
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 const README: &str = include_str!("../../../README.md");
 const HELLO: &str = include_str!("../../../guest-plugins/hello/src/lib.rs");
 const FRONT_PAGE: &str = include_str!("../../../runtime/src/lib.rs");
+const STORE: &str = include_str!("../../../runtime/src/store/mod.rs");
 
 /// The fenced blocks of the README in a language.
 fn blocks(language: &str) -> Vec<&'static str> {
@@ -41,6 +42,15 @@ fn the_embedding_of_the_readme_is_the_tested_front_page() {
     let shown = blocks("rust").get(1).copied().expect("a second block of Rust");
     for line in shown.lines().filter(|line| !line.trim().is_empty()) {
         assert!(FRONT_PAGE.contains(line.trim()), "not on the front page: {line}");
+    }
+}
+
+/// Those on a store stand in the tested example of the store.
+#[test]
+fn the_durable_embedding_of_the_readme_is_the_tested_one() {
+    let shown = blocks("rust").get(2).copied().expect("a third block of Rust");
+    for line in shown.lines().filter(|line| !line.trim().is_empty()) {
+        assert!(STORE.contains(line.trim()), "not in the docs of the store: {line}");
     }
 }
 

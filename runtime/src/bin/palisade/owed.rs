@@ -18,8 +18,9 @@ pub(crate) fn tell(backlogs: &[Backlog], runtime: &Runtime) {
             tracing::info!("owed from before: {handler}: {events}, {size}, the oldest since {oldest}");
         } else {
             tracing::warn!(
-                "owed to a handler that is gone: {handler}: {events}, {size}, the oldest since {oldest}; kept until \
-                 retry.max-age, then dead letters `orphaned`"
+                "owed to a handler that is gone: {handler}: {events}, {size}, the oldest since {oldest}; from {} on they \
+                 become dead letters, `orphaned` (the retry.max-age that the handler had)",
+                moment::seconds(backlog.expires)
             );
         }
     }

@@ -127,7 +127,7 @@ impl<'a> Run<'a> {
         };
         let left = Left {
             abandoned: drained.abandoned + unwritten.events,
-            kept: drained.kept,
+            kept: drained.backlogs,
             is_whole,
         };
         let summary = Summary::new(&self.runtime, tally, left, began.elapsed());

@@ -1,10 +1,15 @@
 //! SIGTERM and SIGINT: the first one ends the process in order, the second at once.
 
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// What comes again so soon is the same signal.
+const SAME: Duration = Duration::from_millis(50);
 
 /// Listens from here on, in a thread of its own with its own clock, so that not even a runtime that hangs keeps the second
 /// signal from being heard. The token is cancelled by the first.
@@ -23,8 +28,10 @@ pub(crate) fn listen() -> Result<CancellationToken> {
     let listen = move || {
         runtime.block_on(async move {
             let first = signals.next().await;
-            tracing::info!("{}: ending in order; a second signal ends at once", first.name);
             token.cancel();
+            // `timeout`, and a terminal, send it to the process and to its group: that is one.
+            while timeout(SAME, signals.next()).await.is_ok() {}
+            tracing::info!("{}: ending in order; a second signal ends at once", first.name);
             let second = signals.next().await;
             tracing::warn!("{}: ending at once", second.name);
             std::process::exit(128 + second.number);

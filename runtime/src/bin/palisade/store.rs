@@ -20,7 +20,9 @@ pub(crate) fn open(config: &Config) -> Result<Option<DurableStore>> {
 /// The store of a directory that has one. Blocks.
 pub(crate) fn open_existing(directory: &Path, options: StoreOptions) -> Result<DurableStore> {
     if !DurableStore::is_in(directory) {
-        bail!("{}: {}", directory.display(), NONE);
+        let shown = text::printable(&directory.display().to_string());
+        std::fs::read_dir(directory).with_context(|| format!("{shown} can't be read"))?;
+        bail!("{shown}: {NONE}");
     }
     opened(directory, options)
 }

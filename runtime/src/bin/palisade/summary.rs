@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use palisade::{BreakerState, BusStats, Class, HandlerStats, PluginState, Runtime};
+use palisade::{Backlog, BreakerState, BusStats, Class, HandlerStats, PluginState, Runtime};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::LogFormat;
@@ -28,12 +28,11 @@ pub(crate) struct Summary {
 }
 
 /// What was not finished.
-#[derive(Clone, Copy)]
 pub(crate) struct Left {
     /// Deliveries that a drain gave up, and events that never reached stdout.
     pub(crate) abandoned: usize,
     /// Deliveries that are in the store, for the next start.
-    pub(crate) kept: u64,
+    pub(crate) kept: Vec<Backlog>,
     /// Whether there was time enough for them: nothing but their handlers was in the way.
     pub(crate) is_whole: bool,
 }
@@ -69,7 +68,7 @@ impl Summary {
             self.stats.filter_faults,
             self.stats.dead_letters,
             self.left.abandoned as u64,
-            if self.left.is_whole { self.left.kept } else { 0 },
+            if self.left.is_whole { self.kept() } else { 0 },
         ];
         if lost.iter().all(|count| *count == 0) {
             Exit::Ok
@@ -128,10 +127,14 @@ impl Summary {
         table
     }
 
-    /// What is kept for the handlers that are there.
+    fn kept(&self) -> u64 {
+        self.left.kept.iter().map(|backlog| backlog.events).sum()
+    }
+
+    /// What is kept, by handler; by those that are gone, too.
     fn owed(&self) -> impl Iterator<Item = (String, u64)> {
-        let owed = self.handlers.iter().filter(|stats| stats.owed > 0);
-        owed.map(|stats| (stats.handler.to_string(), stats.owed))
+        let kept = self.left.kept.iter();
+        kept.map(|backlog| (text::printable(&backlog.handler), backlog.events))
     }
 
     fn json(&self) -> Value {
@@ -200,7 +203,7 @@ impl Summary {
             ("dropped", dropped),
             ("dead_letters", dead_letters),
             ("abandoned", self.left.abandoned as u64),
-            ("kept", self.left.kept),
+            ("kept", self.kept()),
         ]);
         counts
     }

@@ -36,8 +36,10 @@ pub(super) enum DeadLettersCommand {
     /// Show all of one, its event included.
     Show(ShowArguments),
     /// Send them again: each to the handler that it was for, when that is started next.
+    #[command(after_help = REDRIVE_HELP)]
     Redrive(ChangeArguments),
     /// Throw them away.
+    #[command(after_help = PURGE_HELP)]
     Purge(ChangeArguments),
 }
 
@@ -66,7 +68,6 @@ pub(super) struct ShowArguments {
 }
 
 #[derive(Args)]
-#[command(after_help = CHANGE_HELP)]
 pub(super) struct ChangeArguments {
     /// Their numbers.
     #[arg(value_name = "ID", value_parser = id, conflicts_with_all = FILTERS)]
@@ -155,17 +156,26 @@ Examples:
 
 Exit codes: 0 shown, 1 it is not there, or the store can't be opened or read, 2 wrong usage.";
 
-const CHANGE_HELP: &str = "\
+const REDRIVE_HELP: &str = "\
 Say which: by number, by what they have in common, or all of them.
 
-`redrive` makes each one a delivery again, past the deduplication: its event, with the same id, goes
-to the same handler and to no other, when that is started next. If it fails again it is a dead
-letter again, by another number. One that never had a handler, as after too many hops, is refused.
+Each one becomes a delivery again, past the deduplication: its event, with the same id, goes to the
+same handler and to no other, when that is started next. If it fails again it is a dead letter again,
+by another number. One that never had a handler, as after too many hops, is refused.
 
 Examples:
   palisade dead-letters --data-dir data redrive 7 8
   palisade dead-letters --data-dir data redrive --class unavailable --since 2026-01-31T12:00:00Z
-  palisade dead-letters --data-dir data purge --all --dry-run
 
 Exit codes: 0 done, 1 the store can't be opened or read, 2 wrong usage, 3 some were refused or were
 not there; the others were done.";
+
+const PURGE_HELP: &str = "\
+Say which: by number, by what they have in common, or all of them. What is thrown away is gone.
+
+Examples:
+  palisade dead-letters --data-dir data purge --all --dry-run
+  palisade dead-letters --data-dir data purge --class rejected --until 7d
+
+Exit codes: 0 done, 1 the store can't be opened or read, 2 wrong usage, 3 some were not there; the
+others were done.";
