@@ -3,6 +3,7 @@
 //! Nobody waits for them. Should the process end before they are there, the events come again; so they are bounded.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
@@ -13,7 +14,10 @@ use super::endpoint::Endpoint;
 use crate::delivery::{DeliveryId, StoreError};
 
 /// How many events of one handler may be handled and not yet acknowledged on the disk.
-const MOST: u32 = 256;
+const MOST: u32 = 1024;
+
+/// How long they wait for others: each time they go they cost an fsync, which publishers would wait for.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Those of one handler.
 pub(crate) struct Acknowledgements {
@@ -77,6 +81,7 @@ impl Bus {
             let (bus, endpoint) = (self.clone(), endpoint.clone());
             self.follow_up(async move {
                 loop {
+                    sleep(GATHER).await;
                     let together = endpoint.acknowledgements.take();
                     if together.is_empty() || !bus.forget(&endpoint, &together).await {
                         return;
