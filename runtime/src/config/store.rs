@@ -33,7 +33,13 @@ pub(super) fn data_dir(
     problems: &mut Vec<ConfigProblem>,
 ) -> Option<PathBuf> {
     match (path, store) {
-        (Some(_), _) => {
+        (Some(_), store) => {
+            if let Some(store) = store
+                && store.get_ref().size.as_ref().is_some_and(|size| size.get() < SMALLEST)
+            {
+                let message = "a store of less than 1 MiB has no room for anything";
+                problems.push(document.problem(&store.span(), "store.size", message));
+            }
             for (key, place) in events.of_memory() {
                 let message = format!(
                     "it is for dead letters in memory, and with data-dir they are on the disk: leave it out, and see store.{}",
@@ -48,12 +54,6 @@ pub(super) fn data_dir(
             "there is no store without data-dir: say in which directory it is, or leave this table out",
         )),
         (None, None) => {}
-    }
-    if let Some(store) = store
-        && store.get_ref().size.as_ref().is_some_and(|size| size.get() < SMALLEST)
-    {
-        let message = "a store of less than 1 MiB has no room for anything";
-        problems.push(document.problem(&store.span(), "store.size", message));
     }
     path.map(|path| document.path(&path.get().0))
 }

@@ -39,14 +39,17 @@ fn b7_an_intake_that_stands_still_says_for_whom() {
 fn b7_a_queue_that_rejects_holds_up_nobody() {
     let mut running = Running::start(one_is_slow("reject"), &["--stdin"]);
     running.send(&lines());
-    // One is at work and one waits, whichever that is.
+    // One is at work and one waits, whichever that is; or one waits that is not at work yet.
     for _ in 0..3 {
         running.wait_for("hostile/sin did not get it (overloaded)");
     }
-    running.send(&(line("6", "hostile.ok", "") + "\n"));
-    running.wait_for("line 6: hostile/sin did not get it (overloaded)");
+    let more: Vec<_> = (6..=8)
+        .map(|id| line(&id.to_string(), "hostile.ok", "") + "\n")
+        .collect();
+    running.send(&more.concat());
+    running.wait_for("line 8: hostile/sin did not get it (overloaded)");
     running.signal("-TERM");
     let ended = running.wait().expect(3);
-    assert_eq!((ended.row("lines"), ended.row("published")), ("6", "6"));
+    assert_eq!((ended.row("lines"), ended.row("published")), ("8", "8"));
     assert!(!ended.stderr.contains("waits for room"), "{}", ended.stderr);
 }
