@@ -10,6 +10,7 @@ mod lifetime;
 mod limits;
 mod lost_writes;
 mod power;
+mod rows;
 
 use std::fs;
 use std::sync::Arc;
