@@ -4,6 +4,7 @@
 mod damage;
 mod deliveries;
 mod heard;
+mod hostile;
 mod key_value;
 mod letters;
 mod lifetime;
