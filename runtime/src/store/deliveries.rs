@@ -4,11 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::record::{Record, event_of};
+use super::record::{Record, event_of, time, value};
 use super::time::{after, before, from_millis, millis};
 use crate::delivery::{Backlog, DeliveryId, NewEvent, Owed, Page, PageLimits, StoreError, Stored, StoredDelivery};
 use crate::event::Event;
 use crate::handler::Origin;
+
+/// By how much a clock may be set back without a mark against repetition being forgotten for it.
+const SET_BACK: Duration = Duration::from_secs(60);
 
 /// What a delivery is made of, but for what its event has.
 struct NewDelivery<'a> {
@@ -102,7 +105,8 @@ fn insert(db: &Connection, event: i64, record: &Record, delivery: &NewDelivery<'
     Ok(DeliveryId(db.last_insert_rowid()))
 }
 
-/// Marks the event as given to the handler; whether it was marked before, and not too long ago.
+/// Marks the event as given to the handler; whether it was marked before, and not too long ago. A mark of a time that is yet
+/// to come was made by a clock that was wrong.
 fn is_repeated(
     db: &Connection,
     handler: &str,
@@ -115,25 +119,27 @@ fn is_repeated(
     }
     let mut mark = db.prepare_cached(
         "INSERT INTO seen (handler, source, id, at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (handler, source, id) DO UPDATE SET at = excluded.at WHERE at < ?5",
+         ON CONFLICT (handler, source, id) DO UPDATE SET at = excluded.at WHERE at < ?5 OR at > ?6",
     )?;
     let marked = mark.execute(params![
         handler,
         event.source(),
         event.id(),
         millis(now),
-        before(now, window)
+        before(now, window),
+        after(now, SET_BACK)
     ])?;
     Ok(marked == 0)
 }
 
-/// Forgets marks that are older than the window, some at a time; says whether there may be more.
+/// Forgets marks that are older than the window, or of a time that is yet to come, some at a time; says whether there may be more.
 pub(super) fn forget_seen(db: &Connection, now: SystemTime, window: Duration) -> Result<bool, StoreError> {
     const AT_A_TIME: usize = 1000;
     let mut delete = db.prepare_cached(
-        "DELETE FROM seen WHERE (handler, source, id) IN (SELECT handler, source, id FROM seen WHERE at < ?1 LIMIT ?2)",
+        "DELETE FROM seen WHERE (handler, source, id) IN (SELECT handler, source, id FROM seen WHERE at < ?1 OR at > ?3 LIMIT ?2)",
     )?;
-    Ok(delete.execute(params![before(now, window), AT_A_TIME as i64])? == AT_A_TIME)
+    let parameters = params![before(now, window), AT_A_TIME as i64, after(now, SET_BACK)];
+    Ok(delete.execute(parameters)? == AT_A_TIME)
 }
 
 /// The delivery is over, however it ended; the event goes with its last one. False if there is no such delivery.
@@ -159,7 +165,7 @@ const STORED: &str = "d.id, d.bytes, d.attempts, d.due, d.first, d.replayed, d.o
 /// is owed, where they are its first.
 pub(super) fn load(db: &Connection, handler: &str, after: DeliveryId, limits: PageLimits) -> Result<Page, StoreError> {
     let mut select = db.prepare_cached(&format!(
-        "SELECT {STORED} FROM delivery d JOIN event e ON e.id = d.event
+        "SELECT {STORED} FROM delivery d LEFT JOIN event e ON e.id = d.event
          WHERE d.handler = ?1 AND d.id > ?2 ORDER BY d.id"
     ))?;
     let mut rows = select.query(params![handler, after.0])?;
@@ -168,7 +174,7 @@ pub(super) fn load(db: &Connection, handler: &str, after: DeliveryId, limits: Pa
         page.owed = Some(owed(db, handler)?);
     }
     while let Some(row) = rows.next()? {
-        let next = taken.saturating_add(usize::try_from(row.get::<_, i64>(1)?).unwrap_or(usize::MAX));
+        let next = taken.saturating_add(usize::try_from(value::<i64>(row, 1).unwrap_or(0)).unwrap_or(usize::MAX));
         let looked_at = page.deliveries.len() + page.damaged.len();
         if looked_at > 0 && (looked_at >= limits.events || next > limits.bytes) {
             page.more = true;
@@ -183,7 +189,7 @@ pub(super) fn load(db: &Connection, handler: &str, after: DeliveryId, limits: Pa
 /// These, in the order of their ids; those that are settled already are left out.
 pub(super) fn load_these(db: &Connection, ids: &[DeliveryId]) -> Result<Page, StoreError> {
     let mut select = db.prepare_cached(&format!(
-        "SELECT {STORED} FROM delivery d JOIN event e ON e.id = d.event WHERE d.id = ?1"
+        "SELECT {STORED} FROM delivery d LEFT JOIN event e ON e.id = d.event WHERE d.id = ?1"
     ))?;
     let mut page = Page::default();
     for id in ids {
@@ -196,7 +202,7 @@ pub(super) fn load_these(db: &Connection, ids: &[DeliveryId]) -> Result<Page, St
 }
 
 fn owed(db: &Connection, handler: &str) -> Result<Owed, StoreError> {
-    let mut select = db.prepare_cached("SELECT count(*), total(bytes) FROM delivery WHERE handler = ?1")?;
+    let mut select = db.prepare_cached("SELECT count(*), total(bytes) FROM delivery WHERE handler = ?1 AND id > 0")?;
     let owed = |row: &Row<'_>| {
         Ok(Owed {
             events: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -210,19 +216,24 @@ fn owed(db: &Connection, handler: &str) -> Result<Owed, StoreError> {
 fn add(page: &mut Page, row: &Row<'_>) -> Result<(), StoreError> {
     let id = DeliveryId(row.get(0)?);
     page.last = Some(id);
-    match event_of(row, 7)? {
+    match delivery_of(id, row) {
         None => page.damaged.push(id),
-        Some(event) => page.deliveries.push(StoredDelivery {
-            id,
-            event,
-            attempts: row.get(2)?,
-            due: from_millis(row.get(3)?),
-            first: from_millis(row.get(4)?),
-            replayed: row.get(5)?,
-            origin: origin_of(row.get(6)?),
-        }),
+        Some(delivery) => page.deliveries.push(delivery),
     }
     Ok(())
+}
+
+/// None if its event is not there, or any column is not what was written.
+fn delivery_of(id: DeliveryId, row: &Row<'_>) -> Option<StoredDelivery> {
+    Some(StoredDelivery {
+        id,
+        attempts: value(row, 2)?,
+        due: time(row, 3)?,
+        first: time(row, 4)?,
+        replayed: value(row, 5)?,
+        origin: origin_of(value(row, 6)?)?,
+        event: event_of(row, 7)?,
+    })
 }
 
 /// What is owed, by handler.
@@ -232,7 +243,7 @@ pub(super) fn backlogs(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
     )?;
     let backlog = |row: &Row<'_>| {
         Ok(Backlog {
-            handler: row.get(0)?,
+            handler: String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned(),
             events: row.get::<_, i64>(1)?.unsigned_abs(),
             bytes: row.get::<_, f64>(2)? as u64,
             oldest: from_millis(row.get(3)?),
@@ -251,10 +262,11 @@ fn origin_code(origin: Origin) -> i64 {
     }
 }
 
-fn origin_of(code: i64) -> Origin {
+fn origin_of(code: i64) -> Option<Origin> {
     match code {
-        1 => Origin::Handler,
-        2 => Origin::Host,
-        _ => Origin::Publisher,
+        0 => Some(Origin::Publisher),
+        1 => Some(Origin::Handler),
+        2 => Some(Origin::Host),
+        _ => None,
     }
 }

@@ -62,10 +62,11 @@ impl DeliveryStore for DurableStore {
 
     fn orphan(&self, known: Vec<String>, now: SystemTime) -> BoxFuture<'_, Result<Vec<(String, u64)>, StoreError>> {
         Box::pin(async move {
-            let (mut made, mut name) = (Vec::new(), String::new());
+            let (mut made, mut name) = (Vec::new(), Vec::new());
             while let Some(handler) = self.next_handler(name).await? {
-                if !known.contains(&handler) {
-                    made.push((handler.clone(), self.orphan_one(handler.clone(), now).await?));
+                if !known.iter().any(|known| known.as_bytes() == handler) {
+                    let shown = String::from_utf8_lossy(&handler).into_owned();
+                    made.push((shown, self.orphan_one(&handler, now).await?));
                 }
                 name = handler;
             }
@@ -109,13 +110,13 @@ impl DeliveryStore for DurableStore {
 }
 
 impl DurableStore {
-    async fn next_handler(&self, after: String) -> Result<Option<String>, StoreError> {
+    async fn next_handler(&self, after: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
         self.0.reader.run(move |db| orphans::next_handler(db, &after)).await
     }
 
     /// Some rows at a time, so that others have their turn.
-    async fn orphan_one(&self, handler: String, now: SystemTime) -> Result<u64, StoreError> {
-        let (most, handler) = (self.0.options.dead_letters, Arc::<str>::from(handler));
+    async fn orphan_one(&self, handler: &[u8], now: SystemTime) -> Result<u64, StoreError> {
+        let (most, handler) = (self.0.options.dead_letters, Arc::<[u8]>::from(handler));
         let (mut removed, mut next) = (0, Some(DeliveryId::NONE));
         while let Some(after) = next {
             let handler = handler.clone();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::log_file::{self, LogFile};
-use super::schema;
+use super::{entry, openness, schema};
 use crate::delivery::StoreError;
 
 /// The database's name in the data directory.
@@ -19,9 +19,12 @@ const LOCK: &str = "palisade.lock";
 /// More than there are different statements.
 const STATEMENTS: usize = 64;
 
-/// Whether there is a database in the directory.
+/// What SQLite has beside the database, and opens by itself.
+const BESIDE: [&str; 3] = ["palisade.db-wal", "palisade.db-shm", "palisade.db-journal"];
+
+/// Whether there is a database in the directory, or what has its name.
 pub(super) fn is_in(directory: &Path) -> bool {
-    directory.join(DATABASE).is_file()
+    fs::symlink_metadata(directory.join(DATABASE)).is_ok()
 }
 
 /// A data directory that is this process's alone, until the lock is dropped.
@@ -40,30 +43,29 @@ impl DataDirectory {
         if !path.is_dir() {
             make(path).map_err(|error| failed("make", error))?;
         }
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path.join(LOCK))
-            .map_err(|error| failed("write to", error))?;
+        let mut how = OpenOptions::new();
+        how.write(true).create(true).truncate(false).mode(0o600);
+        let lock = entry::open(&path.join(LOCK), &mut how)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
         }
         let database = path.join(DATABASE);
-        if !database.exists() {
+        if !entry::is_file(&database)? {
             make_database(path, &database).map_err(|error| failed("make a database in", error))?;
         }
+        for name in BESIDE {
+            entry::is_file(&path.join(name))?;
+        }
+        openness::warn(path, &database);
         Ok(Self { database, lock, vfs })
     }
 
     /// The database, checked and up to date, for the one who writes. It grows to about so many bytes and no further.
     pub(super) fn connect(&self, max_bytes: u64) -> Result<Connection, StoreError> {
         let path = self.log();
-        let log = LogFile::read(&path)
-            .map_err(|error| StoreError::Failed(format!("can't read {}: {error}", path.display())))?;
+        let log = LogFile::read(&path)?;
         let mut db = self.open_checked()?;
         let taken_up = log_file::taken_up(&db)?;
         schema::migrate(&mut db, &self.database)?;
@@ -102,7 +104,7 @@ impl DataDirectory {
         // FULL: a commit is on the disk when it returns. Foreign keys and cell checks find what a bug or a bad disk did. The
         // log is folded into the database at 16 MiB: most of what is in it then has come and gone.
         db.execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON;
+            "PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON;
              PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 4000;",
         )
         .map_err(by_kind)?;

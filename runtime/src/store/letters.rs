@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Connection, Row, params};
 
 use super::deliveries;
-use super::record::{Record, event_of};
-use super::time::{before, from_millis, millis, millis_up};
+use super::record::{Record, event_of, time, value};
+use super::time::{before, millis, millis_up};
 use crate::delivery::{DeadLetter, DeadLetterFilter, DeadLetterId, DeadLetterReason, StoreError, StoredDelivery};
 use crate::outcome::HandlerName;
 
@@ -58,7 +58,7 @@ pub(super) fn make_room(db: &Connection, most: usize) -> Result<bool, StoreError
     )?;
     let mut rows = delete.query([over])?;
     while let Some(row) = rows.next()? {
-        let (id, reason): (i64, String) = (row.get(0)?, row.get(1)?);
+        let (id, reason): (i64, String) = (row.get(0)?, value(row, 1).unwrap_or_default());
         tracing::debug!(dead_letter = id, reason, "the oldest dead letter made room");
     }
     db.prepare_cached("UPDATE total SET evicted = evicted + ?1")?
@@ -188,18 +188,20 @@ fn meant(which: &DeadLetterFilter) -> (Option<&str>, Option<&str>, Option<i64>, 
 fn letter(row: &Row<'_>) -> Result<DeadLetter, StoreError> {
     let id = row.get::<_, i64>(0)?.unsigned_abs();
     let damaged = |what: &str| StoreError::Damaged(format!("dead letter {id}{what}"));
-    let handler: Option<String> = row.get(1)?;
-    let reason: String = row.get(3)?;
+    let handler: Option<String> = value(row, 1).ok_or_else(|| damaged(" (its handler)"))?;
+    let reason: Option<String> = value(row, 3);
     Ok(DeadLetter {
         id: DeadLetterId(id),
-        event: event_of(row, 7)?.ok_or_else(|| damaged(""))?,
+        event: event_of(row, 7).ok_or_else(|| damaged(""))?,
         handler: handler.as_deref().map(HandlerName::parse),
-        plugin_digest: row.get(2)?,
-        reason: reason.parse().map_err(|_| damaged(" (its reason)"))?,
-        error: row.get(10)?,
-        attempts: row.get(4)?,
-        first: from_millis(row.get(5)?),
-        last: from_millis(row.get(6)?),
+        plugin_digest: value(row, 2).ok_or_else(|| damaged(" (its digest)"))?,
+        reason: reason
+            .and_then(|reason| reason.parse().ok())
+            .ok_or_else(|| damaged(" (its reason)"))?,
+        error: value(row, 10).ok_or_else(|| damaged(" (its error)"))?,
+        attempts: value(row, 4).ok_or_else(|| damaged(" (its attempts)"))?,
+        first: time(row, 5).ok_or_else(|| damaged(" (its times)"))?,
+        last: time(row, 6).ok_or_else(|| damaged(" (its times)"))?,
     })
 }
 

@@ -8,6 +8,9 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::entry;
+use crate::delivery::StoreError;
+
 const HEADER_BYTES: u64 = 32;
 const FRAME_HEADER_BYTES: u64 = 24;
 
@@ -22,11 +25,16 @@ pub(super) struct LogFile {
 
 impl LogFile {
     /// None where there is none, or nothing in it.
-    pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
+        if !entry::is_file(path)? {
+            return Ok(None);
+        }
+        let file = entry::open(path, File::options().read(true))?;
+        let read = Self::of(&file);
+        read.map_err(|error| StoreError::Failed(format!("can't read {}: {error}", path.display())))
+    }
+
+    fn of(file: &File) -> io::Result<Option<Self>> {
         let bytes = file.metadata()?.len();
         let mut header = [0; HEADER_BYTES as usize];
         if bytes < HEADER_BYTES {
@@ -36,7 +44,7 @@ impl LogFile {
         let [_, _, page, _, first, second, _, _] = words(&header);
         let frame_bytes = FRAME_HEADER_BYTES + u64::from(page).clamp(512, 65_536);
         let body = bytes - HEADER_BYTES;
-        let frame = |n| frame(&file, HEADER_BYTES + n * frame_bytes, [first, second]);
+        let frame = |n| frame(file, HEADER_BYTES + n * frame_bytes, [first, second]);
         Ok(Some(Self {
             bytes,
             frames: (0..body / frame_bytes).map(frame).collect::<io::Result<_>>()?,

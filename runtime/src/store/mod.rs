@@ -7,17 +7,20 @@
 mod dead_letter_store;
 mod deliveries;
 mod delivery_store;
+mod entry;
 mod error;
 mod file;
 mod key_value_store;
 mod letters;
 mod log_file;
+mod openness;
 mod options;
 mod orphans;
 mod pairs;
 mod record;
 mod redrive;
 mod schema;
+mod schema_check;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -72,11 +75,11 @@ struct Inner {
 
 impl DurableStore {
     /// Opens the store of a data directory, which is made if it is not there. Blocks: for the check of what is there, some
-    /// seconds a GiB.
+    /// seconds a GiB. The log warns of a directory or a database that others may write to.
     ///
     /// # Errors
-    /// When another process has the directory, the database is damaged, of a newer Palisade or of something else, or the
-    /// disk fails.
+    /// When another process has the directory, the database is damaged, of a newer Palisade or of something else, or no plain
+    /// file under one name, or the disk fails.
     pub fn open(directory: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         Self::open_by(directory, options, None)
     }

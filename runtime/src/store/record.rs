@@ -1,7 +1,11 @@
 //! An event as the store keeps it: its JSON, with what tells damaged bytes from those that were written.
 
-use rusqlite::Row;
+use std::time::SystemTime;
 
+use rusqlite::Row;
+use rusqlite::types::FromSql;
+
+use super::time::from_millis;
 use crate::event::{Event, EventLimits};
 
 /// What the rows of an event have. It is made where the event is published, so that the writer need not.
@@ -26,16 +30,27 @@ impl Record {
     }
 }
 
-/// The event in the columns `accepted`, `sum` and `json`, which begin at this one; none if they are not what was written. It
-/// was within the limits then.
-pub(super) fn event_of(row: &Row<'_>, first: usize) -> Result<Option<Event>, rusqlite::Error> {
-    let (accepted, written): (i64, i64) = (row.get(first)?, row.get(first + 1)?);
-    let json = row.get_ref(first + 2)?.as_bytes().ok();
-    let Some(json) = json.filter(|json| sum(json) == written) else {
-        return Ok(None);
-    };
-    let event = Event::from_json(json, &EventLimits::unlimited()).ok();
-    Ok(event.map(|event| event.accepted_at(accepted.unsigned_abs())))
+/// The event in the columns `accepted`, `sum` and `json`, which begin at this one; none if they are not what was written, or
+/// not there. It was within the limits then.
+pub(super) fn event_of(row: &Row<'_>, first: usize) -> Option<Event> {
+    let (accepted, written): (i64, i64) = (value(row, first)?, value(row, first + 1)?);
+    let json = row.get_ref(first + 2).ok()?.as_bytes().ok()?;
+    if sum(json) != written {
+        return None;
+    }
+    let event = Event::from_json(json, &EventLimits::unlimited()).ok()?;
+    Some(event.accepted_at(accepted.unsigned_abs()))
+}
+
+/// What is in a column; none if it is not what is written to such a one. A row that was read is in memory: nothing else can
+/// be the matter.
+pub(super) fn value<T: FromSql>(row: &Row<'_>, column: usize) -> Option<T> {
+    row.get(column).ok()
+}
+
+/// The time in a column, in milliseconds; none if it is not what is written to such a one.
+pub(super) fn time(row: &Row<'_>, column: usize) -> Option<SystemTime> {
+    value(row, column).filter(|millis| *millis >= 0).map(from_millis)
 }
 
 fn sum(bytes: &[u8]) -> i64 {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::schema_check;
 use crate::delivery::StoreError;
 
 /// "Pal1" in the header of the file: what tells a store from other SQLite databases.
@@ -101,12 +102,12 @@ fn migrate_by(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), St
     };
     let (version, application) = (number("user_version")?, number("application_id")?);
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let corrupt = |what: String| StoreError::Corrupt {
+        path: path.to_owned(),
+        what,
+    };
     if application != APPLICATION && (tables > 0 || version > 0) {
-        let what = "it is a database of something else".to_owned();
-        return Err(StoreError::Corrupt {
-            path: path.to_owned(),
-            what,
-        });
+        return Err(corrupt("it is a database of something else".to_owned()));
     }
     let known = steps.len() as i64;
     if version > known {
@@ -116,10 +117,15 @@ fn migrate_by(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), St
             known,
         });
     }
-    if version == known {
+    let version = usize::try_from(version).map_err(|_| corrupt(format!("its version is {version}")))?;
+    let (done, left) = steps.split_at_checked(version).unwrap_or((steps, &[]));
+    if let Some(what) = schema_check::difference(&transaction, done)? {
+        return Err(corrupt(what));
+    }
+    if left.is_empty() {
         return Ok(());
     }
-    for step in steps.iter().skip(usize::try_from(version).unwrap_or(0)) {
+    for step in left {
         transaction.execute_batch(step)?;
     }
     transaction.execute_batch(&format!(

@@ -4,12 +4,14 @@
 mod damage;
 mod deliveries;
 mod heard;
+mod hostile;
 mod key_value;
 mod letters;
 mod lifetime;
 mod limits;
 mod lost_writes;
 mod power;
+mod rows;
 
 use std::fs;
 use std::sync::Arc;

@@ -149,3 +149,21 @@ async fn h45_max_bytes_violated() {
     let full = store.append(large("5"), Box::new(|_| ())).await.unwrap_err();
     assert!(matches!(full, StoreError::Full(_)), "{full}");
 }
+
+/// D6: a mark of a time that is yet to come, made while the clock was wrong, neither suppresses an event nor stays; that the
+/// clock was set a little does not matter.
+#[tokio::test]
+async fn d6_a_mark_from_the_future_is_past_its_time() {
+    let (_directory, store) = empty();
+    let now = SystemTime::now();
+    let future = now + 1000 * HOUR;
+    append_at(&store, "1", future, HOUR).await;
+    assert!(matches!(append_at(&store, "1", now, HOUR).await, Stored::Owed(_)));
+    let a_little_before = now - Duration::from_secs(5);
+    assert_eq!(append_at(&store, "1", a_little_before, HOUR).await, Stored::Duplicate);
+    append_at(&store, "2", future, HOUR).await;
+    store.forget(now).await.unwrap();
+    let marks = |db: &Connection| Ok(db.query_row("SELECT group_concat(id) FROM seen", [], |row| row.get(0))?);
+    let marks: String = store.0.writer.run(marks).await.unwrap();
+    assert_eq!(marks, "1");
+}
