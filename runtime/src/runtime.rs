@@ -230,7 +230,8 @@ impl Runtime {
             .subscribe(&patterns, &HandlerName::native(name), &handler, &options)
     }
 
-    /// Ends a subscription; in force from the next publish on. What its queue holds is still delivered.
+    /// Ends a subscription; in force from the next publish on. What its queue holds is still delivered; of a durable handler
+    /// it stays in the store, for when it is subscribed again.
     ///
     /// # Errors
     /// When there is none of this id.

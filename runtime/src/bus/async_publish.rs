@@ -1,12 +1,9 @@
 //! `publish_async` and host events: every queue that matches is given the event, and no handler is waited for (B4).
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt;
-use futures_util::future::MaybeDone;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -17,9 +14,9 @@ use super::queue::{Entry, Offer};
 use super::table::Targets;
 use super::{Bus, PublishError, fan_out};
 use crate::clock;
-use crate::delivery::{BacklogPolicy, StoreError, Stored};
+use crate::delivery::{Appending, BacklogPolicy, Stored};
 use crate::event::{Event, EventTime};
-use crate::handler::{BoxFuture, Origin};
+use crate::handler::Origin;
 use crate::outcome::{Class, Receipt, Refusal};
 
 /// What host events have as their source.
@@ -47,8 +44,18 @@ struct Begun {
     event: Event,
     targets: Targets,
     full: Vec<Full>,
-    stored: MaybeDone<BoxFuture<'static, Result<Vec<Stored>, StoreError>>>,
+    appending: Option<Appending>,
     _pending: Pending,
+}
+
+impl Begun {
+    fn must_wait(&self) -> bool {
+        !self.full.is_empty()
+            || self
+                .appending
+                .as_ref()
+                .is_some_and(|appending| !appending.has_its_place)
+    }
 }
 
 /// An event that is under way, or the answer to one that is not.
@@ -81,7 +88,7 @@ impl Bus {
         for (at, event) in events.into_iter().enumerate() {
             let begun = self.begin(event).await;
             // One that has to wait for room must not be overtaken.
-            let must_wait = begun.as_ref().is_ok_and(|begun| !begun.full.is_empty());
+            let must_wait = begun.as_ref().is_ok_and(Begun::must_wait);
             under_way.push_back((at, begun));
             if must_wait || under_way.len() >= TOGETHER {
                 self.give_all(&mut under_way, &mut told).await;
@@ -123,21 +130,12 @@ impl Bus {
                 None => full.push(Full::Disk(endpoint.clone())),
             }
         }
-        let stored = if rooms.is_empty() {
-            MaybeDone::Done(Ok(Vec::new()))
-        } else {
-            let (bus, event) = (self.clone(), event.clone());
-            let append = async move { bus.append(&event, Origin::Publisher, rooms).await };
-            let mut stored = MaybeDone::Future(append.boxed());
-            // Polled once it has its place before those that come later.
-            let _ = (&mut Pin::new(&mut stored)).now_or_never();
-            stored
-        };
+        let appending = (!rooms.is_empty()).then(|| self.begin_append(&event, Origin::Publisher, rooms));
         Ok(Begun {
             event,
             targets,
             full,
-            stored,
+            appending,
             _pending: pending,
         })
     }
@@ -148,7 +146,7 @@ impl Bus {
             event,
             targets,
             mut full,
-            mut stored,
+            appending,
             _pending,
         } = begun;
         let targets = targets.as_slice();
@@ -156,9 +154,9 @@ impl Bus {
             matched: targets.len(),
             ..Receipt::default()
         };
-        Pin::new(&mut stored).await;
-        if let Some(stored) = Pin::new(&mut stored).take_output() {
-            receipt.duplicates = stored?.iter().filter(|stored| **stored == Stored::Duplicate).count();
+        if let Some(appending) = appending {
+            let stored = appending.await?;
+            receipt.duplicates = stored.iter().filter(|stored| **stored == Stored::Duplicate).count();
         }
         for endpoint in targets.iter().filter(|endpoint| !endpoint.is_durable()) {
             match self.offer(endpoint, &event, Origin::Publisher) {

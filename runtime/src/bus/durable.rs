@@ -1,6 +1,7 @@
 //! Events that are stored before anybody is given them: how they come into the store, from there into the queues, and what is
 //! committed when an attempt has ended (D1, D2).
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
@@ -12,9 +13,9 @@ use super::caller::Caller;
 use super::endpoint::Endpoint;
 use super::lanes::Lane;
 use super::queue::Entry;
-use super::window::{Need, Row};
+use super::window::{Need, Row, Rows};
 use crate::delivery::{
-    Backlog, DeliveryStore, NewEvent, Page, PageLimits, Recipient, Settled, Settlement, StoreError, Stored,
+    Appending, Backlog, DeliveryStore, NewEvent, Page, PageLimits, Recipient, Settled, Settlement, StoreError, Stored,
     StoredDelivery,
 };
 use crate::event::Event;
@@ -38,15 +39,22 @@ pub(super) struct Announced {
 impl Announced {
     /// None if there is no room now.
     pub(super) fn now(endpoint: &Arc<Endpoint>, event: &Event, origin: Origin) -> Option<Self> {
-        let (endpoint, size) = (endpoint.clone(), event.size_bytes());
-        endpoint.queue.announce(size, origin).then_some(Self { endpoint, size })
+        let size = event.size_bytes();
+        // Made only then: the drop of one gives room back.
+        let has_room = endpoint.queue.announce(size, origin);
+        has_room.then(|| Self::of(endpoint, size))
     }
 
     /// None if there is no room until the deadline, as far as the policy lets a publisher wait.
     pub(super) async fn until(endpoint: &Arc<Endpoint>, event: &Event, deadline: Instant) -> Option<Self> {
-        let (endpoint, size) = (endpoint.clone(), event.size_bytes());
+        let size = event.size_bytes();
         let has_room = endpoint.queue.announce_until(size, deadline).await;
-        has_room.then_some(Self { endpoint, size })
+        has_room.then(|| Self::of(endpoint, size))
+    }
+
+    fn of(endpoint: &Arc<Endpoint>, size: usize) -> Self {
+        let endpoint = endpoint.clone();
+        Self { endpoint, size }
     }
 
     fn recipient(&self) -> Recipient {
@@ -85,8 +93,22 @@ impl Bus {
         origin: Origin,
         to: Vec<(Announced, Option<Caller>)>,
     ) -> Result<Vec<Stored>, StoreError> {
+        self.begin_append(event, origin, to).await
+    }
+
+    /// The same, begun before this returns.
+    pub(super) fn begin_append(
+        self: &Arc<Self>,
+        event: &Event,
+        origin: Origin,
+        to: Vec<(Announced, Option<Caller>)>,
+    ) -> Appending {
         let Some(store) = &self.store else {
-            return Err(StoreError::Closed);
+            let stored = Box::pin(ready(Err(StoreError::Closed)));
+            return Appending {
+                has_its_place: true,
+                stored,
+            };
         };
         let (new, handlers) = (new_event(event, origin, to.iter().map(|(room, _)| room)), to.len());
         let (bus, event) = (self.clone(), event.clone());
@@ -96,11 +118,16 @@ impl Bus {
                 bus.recorded(&room, &event, origin, caller, *stored);
             }
         };
-        let stored = store.append(new, Box::new(then)).await;
-        if stored.is_err() {
-            (0..handlers).for_each(|_| self.counters.refused());
-        }
-        stored
+        let Appending { has_its_place, stored } = store.append(new, Box::new(then));
+        let bus = self.clone();
+        let stored = Box::pin(async move {
+            let stored = stored.await;
+            if stored.is_err() {
+                (0..handlers).for_each(|_| bus.counters.refused());
+            }
+            stored
+        });
+        Appending { has_its_place, stored }
     }
 
     /// On the store's thread: what was committed comes into the queues, in the order of the commits.
@@ -142,6 +169,9 @@ impl Bus {
     /// On the store's thread: a delivery that was made of a dead letter.
     pub(super) fn redriven(self: &Arc<Self>, endpoint: &Arc<Endpoint>, stored: &StoredDelivery) {
         let row = endpoint.queue.committed(self.entry_of(endpoint, stored), stored.id);
+        if let Row::Closed = row {
+            self.missed(endpoint, stored.event.size_bytes());
+        }
         self.took(endpoint, row);
     }
 
@@ -163,14 +193,15 @@ impl Bus {
         if self.store.is_none() {
             return;
         }
-        endpoint.queue.follow(before.is_some());
+        let generation = endpoint.queue.follow(before.is_some());
         let Some(before) = before else {
             return self.refill(endpoint);
         };
+        endpoint.comes_after(before.clone());
         let (bus, endpoint) = (self.clone(), endpoint.clone());
         self.tokio.spawn(async move {
             before.at_rest().await;
-            endpoint.queue.no_page(None);
+            endpoint.queue.no_page(generation, None);
             bus.refill(&endpoint);
         });
     }
@@ -187,15 +218,16 @@ impl Bus {
 
     async fn fetch(self: &Arc<Self>, endpoint: &Arc<Endpoint>, store: &Arc<dyn DeliveryStore>, need: Need) {
         let (bus, to) = (self.clone(), endpoint.clone());
-        let (name, lane) = (endpoint.name().to_string(), need.lane());
+        let Need { rows, generation } = need;
+        let (name, lane) = (endpoint.name().to_string(), rows.lane());
         let of_lane = lane.clone();
         let then = Box::new(move |page: &Result<Page, StoreError>| {
             if let Ok(page) = page {
-                bus.fetched(&to, of_lane.as_ref(), page);
+                bus.fetched(&to, generation, of_lane.as_ref(), page);
             }
         });
-        let fetched = match need {
-            Need::Page(after) => {
+        let fetched = match rows {
+            Rows::After(after) => {
                 let policy = endpoint.queue.policy();
                 let limits = PageLimits {
                     events: policy.events,
@@ -203,7 +235,7 @@ impl Bus {
                 };
                 store.load(name, after, limits, then).await
             }
-            Need::Rows(_, ids) => store.load_these(ids, then).await,
+            Rows::OfLane(_, ids) => store.load_these(ids, then).await,
         };
         let Err(error) = fetched else {
             return self.refill(endpoint);
@@ -213,12 +245,12 @@ impl Bus {
         }
         tracing::error!(handler = %endpoint.name(), %error, "what is owed can't be read; it will be tried again");
         sleep(AGAIN).await;
-        endpoint.queue.no_page(lane.as_ref());
+        endpoint.queue.no_page(generation, lane.as_ref());
         self.refill(endpoint);
     }
 
     /// On the store's thread.
-    fn fetched(self: &Arc<Self>, endpoint: &Arc<Endpoint>, lane: Option<&Lane>, page: &Page) {
+    fn fetched(self: &Arc<Self>, endpoint: &Arc<Endpoint>, generation: u64, lane: Option<&Lane>, page: &Page) {
         for id in &page.damaged {
             tracing::error!(
                 handler = %endpoint.name(), delivery = id.0,
@@ -231,8 +263,8 @@ impl Bus {
             .map(|stored| (self.entry_of(endpoint, stored), stored.id))
             .collect();
         let rows = match lane {
-            None => endpoint.queue.page(page, entries),
-            Some(lane) => endpoint.queue.lane_page(lane, page, entries),
+            None => endpoint.queue.page(generation, page, entries),
+            Some(lane) => endpoint.queue.lane_page(generation, lane, page, entries),
         };
         for row in rows {
             self.took(endpoint, row);
@@ -241,7 +273,12 @@ impl Bus {
 
     fn entry_of(&self, endpoint: &Endpoint, stored: &StoredDelivery) -> Entry {
         let wall = SystemTime::now();
-        let wait = stored.due.duration_since(wall).unwrap_or_default();
+        // No retry is due later than that: whoever wrote it had another time.
+        let wait = stored
+            .due
+            .duration_since(wall)
+            .unwrap_or_default()
+            .min(endpoint.retry.cap);
         Entry {
             attempts: stored.attempts,
             replayed: stored.replayed,

@@ -1,8 +1,8 @@
 //! One handler on the bus: its name, its time limit, its queue and its counts.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -128,6 +128,8 @@ pub(crate) struct Endpoint {
     timeout: Duration,
     pub(crate) queue: Queue,
     pub(crate) retry: RetryPolicy,
+    /// Who had its name, and may be at work still.
+    before: Mutex<Option<Arc<Endpoint>>>,
     /// Ends of deliveries that are on their way to the disk.
     pub(crate) acknowledgements: Acknowledgements,
     ordering: EventOrder,
@@ -182,6 +184,7 @@ impl Endpoint {
             timeout,
             queue,
             retry,
+            before: Mutex::default(),
             acknowledgements: Acknowledgements::default(),
             ordering: options.ordering.clone(),
             mode: options.mode,
@@ -212,8 +215,18 @@ impl Endpoint {
         self.handler.unavailable()
     }
 
-    /// Returns when it is at nothing, and the store knows of all ends.
+    /// It is not given what is stored before that one, which had its name, is at rest.
+    pub(crate) fn comes_after(&self, before: Arc<Self>) {
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+    }
+
+    /// Returns when it is at nothing, and the store knows of all ends; of those before it, too.
     pub(crate) async fn at_rest(&self) {
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(before) = before {
+            Box::pin(before.at_rest()).await;
+            self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
         self.queue.idle().await;
         self.acknowledgements.all_there().await;
     }

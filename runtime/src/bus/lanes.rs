@@ -107,6 +107,11 @@ impl Lanes {
         Some(first)
     }
 
+    /// Whether somebody has the turn.
+    pub(super) fn is_taken(&self, lane: &Lane) -> bool {
+        self.taken.contains_key(lane)
+    }
+
     /// All that are held.
     pub(super) fn held_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
         self.taken.values_mut().flatten()

@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::handler::Origin;
 
 /// How many dead letters are looked at at a time.
-const PAGE: usize = 256;
+const PAGE: usize = 32;
 
 /// Why a dead letter was not sent again. It is where it was.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -98,6 +98,8 @@ struct Registry {
     /// Endpoints without a subscription whose queue may still be at work: one that is subscribed again goes on with it, or a
     /// handler could have as many queues as it likes.
     retired: HashMap<HandlerName, Weak<Endpoint>>,
+    /// Those of them whose name another has now.
+    replaced: Vec<Weak<Endpoint>>,
 }
 
 impl Bus {
@@ -156,6 +158,8 @@ impl Bus {
         }
         if is_new && !self.closed.load(Ordering::SeqCst) {
             let before = before.filter(|before| !Arc::ptr_eq(before, &endpoint));
+            registry.replaced.retain(|endpoint| endpoint.strong_count() > 0);
+            registry.replaced.extend(before.as_ref().map(Arc::downgrade));
             self.follow(&endpoint, before);
         }
         self.table.store(Arc::new(table));
@@ -398,7 +402,8 @@ impl Registry {
     /// Every endpoint whose queue may hold something.
     fn all_endpoints(&self) -> Vec<Arc<Endpoint>> {
         let in_use = self.endpoints.values().map(|(endpoint, _)| endpoint.clone());
-        in_use.chain(self.retired.values().filter_map(Weak::upgrade)).collect()
+        let left = self.retired.values().chain(&self.replaced).filter_map(Weak::upgrade);
+        in_use.chain(left).collect()
     }
 
     fn check_new(&self, patterns: &[Pattern], name: &HandlerName) -> Result<(), SubscribeError> {

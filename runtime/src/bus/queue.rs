@@ -329,10 +329,13 @@ impl Queue {
         here.chain(elsewhere).collect()
     }
 
-    /// The worker that had the entry has it no more, and the entry is not over: if it is stored it stays on the disk.
+    /// The worker that had the entry has it no more, and the entry is not over: if it is stored it comes again, from the disk.
     pub(super) fn left(&self, entry: &Entry) {
         let mut state = self.state();
         state.leave_on_disk(entry);
+        if entry.stored.is_some() && state.window.is_open() {
+            state.window.begin_anew();
+        }
         self.told(&mut state);
     }
 

@@ -26,12 +26,17 @@ pub(super) struct Window {
     last: DeliveryId,
     /// There are later ones on the disk.
     behind: bool,
+    /// Counts the times that it began anew: what was asked for before is of no use then.
+    generation: u64,
     /// A page was asked for.
     loading: bool,
     /// The last page found no room at all; until something leaves the queue there is no use in another.
     stalled: bool,
-    /// How much is owed, as far as the store has told.
+    /// How much is owed, as far as the store has told, without what is damaged.
     owed: Owed,
+    /// The first page has told of all that there was.
+    is_counted: bool,
+    damaged: HashSet<DeliveryId>,
     /// And how much publishers are about to store.
     announced: Owed,
     /// Lanes of which as many are in memory as may be: the others must not take the room from other lanes.
@@ -61,40 +66,50 @@ pub(super) enum Row {
 }
 
 /// What the window needs from the store.
-pub(super) enum Need {
-    /// The rows after this one.
-    Page(DeliveryId),
-    /// These rows of a lane.
-    Rows(Lane, Vec<DeliveryId>),
+pub(super) struct Need {
+    pub(super) rows: Rows,
+    /// Of the window, when it asked.
+    pub(super) generation: u64,
 }
 
-impl Need {
+/// Which rows.
+pub(super) enum Rows {
+    /// Those after this one.
+    After(DeliveryId),
+    /// These of a lane.
+    OfLane(Lane, Vec<DeliveryId>),
+}
+
+impl Rows {
     /// Which lane it is about, if one.
     pub(super) fn lane(&self) -> Option<Lane> {
         match self {
-            Self::Page(_) => None,
-            Self::Rows(lane, _) => Some(lane.clone()),
+            Self::After(_) => None,
+            Self::OfLane(lane, _) => Some(lane.clone()),
         }
     }
 }
 
 impl Queue {
     /// Follows the store from its first row on; whoever calls this asks for the first page.
-    pub(super) fn follow(&self, loading: bool) {
+    ///
+    /// With `later` nothing is asked for until [`no_page`](Self::no_page) for the generation that is returned.
+    pub(super) fn follow(&self, later: bool) -> u64 {
         let mut state = self.state();
         let window = &mut state.window;
         window.open = true;
-        (window.last, window.behind, window.loading) = (DeliveryId::NONE, true, loading);
-        window.spilled.clear();
-        window.moved();
+        window.begin_anew();
+        window.loading = later;
+        let generation = window.generation;
         self.told(&mut state);
+        generation
     }
 
     /// Follows the store no more: what is queued stays there for the next who does. What a worker has it ends.
     pub(super) fn rest(&self) {
         let mut state = self.state();
         state.window.open = false;
-        state.window.spilled.clear();
+        state.window.begin_anew();
         state.window.callers.clear();
         let ready = std::mem::take(&mut state.ready);
         let (stored, others): (VecDeque<_>, _) = ready.into_iter().partition(|entry: &Entry| entry.stored.is_some());
@@ -171,7 +186,8 @@ impl Queue {
     /// A row was stored that another window of this handler's name should have been told of, which is not open any more.
     pub(super) fn missed(&self, size: usize) {
         let mut state = self.state();
-        if !state.window.loading {
+        // Else the first page tells of it.
+        if state.window.is_counted {
             state.window.owed.add(size);
         }
         state.window.behind = true;
@@ -179,11 +195,16 @@ impl Queue {
     }
 
     /// A page has come: its entries, each with its id. Says what became of each, until there was no room.
-    pub(super) fn page(&self, page: &Page, entries: Vec<(Entry, DeliveryId)>) -> Vec<Row> {
+    pub(super) fn page(&self, generation: u64, page: &Page, entries: Vec<(Entry, DeliveryId)>) -> Vec<Row> {
         let mut state = self.state();
+        if state.window.generation != generation {
+            return Vec::new();
+        }
         state.window.loading = false;
         if let Some(owed) = page.owed {
             state.window.owed = owed;
+            state.window.is_counted = true;
+            state.window.damaged.clear();
         }
         state.window.forget_damaged(page);
         let mut rows = Vec::with_capacity(entries.len());
@@ -206,22 +227,31 @@ impl Queue {
     }
 
     /// A page did not come.
-    pub(super) fn no_page(&self, lane: Option<&Lane>) {
+    pub(super) fn no_page(&self, generation: u64, lane: Option<&Lane>) {
         let mut state = self.state();
+        if state.window.generation != generation {
+            return;
+        }
         match lane {
             None => state.window.loading = false,
-            Some(_) => {
-                // From the first on, past all that is here.
-                state.window.spilled.clear();
-                (state.window.last, state.window.behind) = (DeliveryId::NONE, true);
-            }
+            // From the first on, past all that is here.
+            Some(_) => state.window.begin_anew(),
         }
         self.told(&mut state);
     }
 
     /// Rows of a lane have come that had to wait on the disk.
-    pub(super) fn lane_page(&self, lane: &Lane, page: &Page, entries: Vec<(Entry, DeliveryId)>) -> Vec<Row> {
+    pub(super) fn lane_page(
+        &self,
+        generation: u64,
+        lane: &Lane,
+        page: &Page,
+        entries: Vec<(Entry, DeliveryId)>,
+    ) -> Vec<Row> {
         let mut state = self.state();
+        if state.window.generation != generation {
+            return Vec::new();
+        }
         state.window.forget_damaged(page);
         let mut rows = Vec::with_capacity(entries.len());
         if let Some(spilled) = state.window.spilled.get_mut(lane) {
@@ -245,20 +275,23 @@ impl Queue {
         }
         let half = state.queued() <= self.policy().events / 2 && state.waiting < self.policy().events.max(1);
         let State { window, lanes, .. } = &mut *state;
+        let generation = window.generation;
         if window.behind && !window.loading && !window.stalled && half {
             window.loading = true;
-            let after = window.last;
+            let rows = Rows::After(window.last);
             self.told(&mut state);
-            return Some(Need::Page(after));
+            return Some(Need { rows, generation });
         }
         let most = self.lane_most();
-        let (lane, spilled) = window
-            .spilled
-            .iter_mut()
-            .find(|(lane, spilled)| !spilled.fetching && lanes.held_of(lane) == 0)?;
+        let may_hold = lanes.held() < self.held_most();
+        let (lane, spilled) = window.spilled.iter_mut().find(|(lane, spilled)| {
+            let is_out = lanes.held_of(lane) == 0;
+            !spilled.fetching && is_out && (may_hold || !lanes.is_taken(lane))
+        })?;
         spilled.fetching = true;
         let ids = spilled.ids.drain(..most.min(spilled.ids.len())).collect();
-        Some(Need::Rows(lane.clone(), ids))
+        let rows = Rows::OfLane(lane.clone(), ids);
+        Some(Need { rows, generation })
     }
 
     /// The delivery is over, for the store too.
@@ -275,8 +308,7 @@ impl Queue {
     pub(super) fn lost(&self, id: DeliveryId) {
         let mut state = self.state();
         if state.window.have.remove(&id) {
-            state.window.spilled.clear();
-            (state.window.last, state.window.behind) = (DeliveryId::NONE, true);
+            state.window.begin_anew();
         }
         self.told(&mut state);
     }
@@ -291,13 +323,19 @@ impl Queue {
         (self.policy().events / 32).max(1)
     }
 
+    /// How many entries all lanes may hold together: those of keys that fail must leave room for others.
+    fn held_most(&self) -> usize {
+        (self.policy().events / 2).max(1)
+    }
+
     fn take_row(&self, state: &mut State, entry: Entry, id: DeliveryId) -> Row {
         if state.window.have.contains(&id) {
             state.window.last = state.window.last.max(id);
             return Row::Left;
         }
         if let Some(lane @ Lane::Value(_)) = &entry.lane {
-            let is_full = state.lanes.held_of(lane) >= self.lane_most();
+            let has_many = state.lanes.held_of(lane) >= self.lane_most();
+            let is_full = has_many || (state.lanes.is_taken(lane) && state.lanes.held() >= self.held_most());
             if is_full || state.window.spilled.contains_key(lane) {
                 let spilled = state.window.spilled.entry(lane.clone()).or_default();
                 spilled.ids.push_back(id);
@@ -352,7 +390,16 @@ impl Queue {
 impl Window {
     /// Whether it knows of something to be delivered, or is about to know.
     fn is_active(&self) -> bool {
-        self.open && (self.owed.events > 0 || self.loading)
+        self.open && (self.owed.events > 0 || self.loading || !self.is_counted)
+    }
+
+    /// What is on the disk comes again from the first row on, past all that is in memory.
+    pub(super) fn begin_anew(&mut self) {
+        self.generation += 1;
+        self.is_counted = false;
+        self.spilled.clear();
+        self.moved();
+        (self.last, self.behind, self.loading) = (DeliveryId::NONE, true, false);
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -396,7 +443,8 @@ impl Window {
 
     /// They can't be delivered, so nobody waits for them.
     fn forget_damaged(&mut self, page: &Page) {
-        self.owed.events = self.owed.events.saturating_sub(page.damaged.len() as u64);
+        let new = page.damaged.iter().filter(|id| self.damaged.insert(**id)).count();
+        self.owed.events = self.owed.events.saturating_sub(new as u64);
     }
 }
 

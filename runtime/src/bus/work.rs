@@ -101,6 +101,10 @@ impl Bus {
                 // B3: as a publish that is dropped while it calls the handler itself.
                 () = caller.gone() => {}
             }
+        } else {
+            // It may have been the probe, which is another's now.
+            drop(passage);
+            self.resume(endpoint);
         }
         self.done(endpoint, entry.lane.as_ref());
     }
@@ -133,8 +137,12 @@ impl Bus {
                     let is_in_store = entry.stored.is_some() && matches!(unfinished, Unfinished::Store(_));
                     let fault = unfinished.fault();
                     (outcome.class, outcome.fault) = (fault.class(), Some(fault.clone()));
-                    if is_in_store {
-                        // The runtime ends, or the plugin was taken away: it comes again.
+                    if is_in_store && let Some(why) = endpoint.unavailable() {
+                        // D9: the plugin was taken away while the store failed: the event waits for it, in its turn.
+                        entry.attempts -= 1;
+                        self.wait_for_plugin(endpoint, entry, &why);
+                    } else if is_in_store {
+                        // The runtime ends: it comes again.
                         endpoint.queue.left(&entry);
                     } else {
                         self.after_failure(endpoint, entry, &fault, Effects::default()).await;
@@ -166,6 +174,11 @@ impl Bus {
             return self.wait_for_plugin(endpoint, entry, &why);
         }
         match self.next(endpoint, &entry, fault) {
+            Next::Nothing if entry.origin == Origin::Host => {
+                let end = End::of(&entry, Verdict::Done);
+                drop(self.finish(endpoint, end, effects).await);
+                self.done(endpoint, entry.lane.as_ref());
+            }
             Next::Nothing => {
                 drop(self.finish(endpoint, None, effects).await);
                 endpoint.queue.left(&entry);

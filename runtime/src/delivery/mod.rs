@@ -14,8 +14,8 @@ pub use dead_letter::{
 pub use policy::{BacklogPolicy, DeliveryMode, EventOrder, Overflow, QueuePolicy, RetryPolicy};
 #[cfg(feature = "durable")]
 pub(crate) use store::Then;
-pub use store::{Backlog, StoreError};
 pub(crate) use store::{
-    DeliveryId, DeliveryStore, NewEvent, Owed, Page, PageLimits, PluginWrites, Recipient, Settled, Settlement, Stored,
-    StoredDelivery, Verdict,
+    Appending, DeliveryId, DeliveryStore, NewEvent, Owed, Page, PageLimits, PluginWrites, Recipient, Settled,
+    Settlement, Stored, StoredDelivery, Verdict,
 };
+pub use store::{Backlog, StoreError};

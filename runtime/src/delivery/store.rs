@@ -4,7 +4,9 @@
 #![cfg_attr(not(feature = "durable"), allow(dead_code))]
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use crate::delivery::{DeadLetter, DeadLetterId};
@@ -21,7 +23,9 @@ pub(crate) type Then<T> = Box<dyn FnOnce(&Result<T, StoreError>) + Send>;
 pub(crate) trait DeliveryStore: Send + Sync + 'static {
     /// D1: the event, once, and a delivery for each recipient that has not been given it of late (D6); all or nothing. What
     /// came of it is in the order of the recipients.
-    fn append(&self, new: NewEvent, then: Then<Vec<Stored>>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
+    ///
+    /// Handed over before this returns, if there is room for it: dropping the future later changes nothing.
+    fn append(&self, new: NewEvent, then: Then<Vec<Stored>>) -> Appending;
 
     /// D2: the end of an attempt, what it published and what it wrote, all of it or nothing.
     fn settle(&self, settlement: Arc<Settlement>, then: Then<Settled>) -> BoxFuture<'_, Result<Settled, StoreError>>;
@@ -62,6 +66,21 @@ pub(crate) trait DeliveryStore: Send + Sync + 'static {
 
     /// Returns when all that was asked is done, and the data directory is free for others. What is asked later fails.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// An event on its way to the store.
+pub(crate) struct Appending {
+    /// Whether it comes before what is appended from here on; else only once it is waited for.
+    pub(crate) has_its_place: bool,
+    pub(crate) stored: BoxFuture<'static, Result<Vec<Stored>, StoreError>>,
+}
+
+impl Future for Appending {
+    type Output = Result<Vec<Stored>, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.stored.as_mut().poll(context)
+    }
 }
 
 /// Tells deliveries apart, in the order in which they were stored; never used twice.

@@ -9,18 +9,20 @@ use super::letters::Resent;
 use super::record::Record;
 use super::{DurableStore, deliveries, letters, orphans, settle};
 use crate::delivery::{
-    Backlog, DeadLetterId, DeliveryId, DeliveryStore, NewEvent, Page, PageLimits, Settled, Settlement, StoreError,
-    Stored, StoredDelivery, Then,
+    Appending, Backlog, DeadLetterId, DeliveryId, DeliveryStore, NewEvent, Page, PageLimits, Settled, Settlement,
+    StoreError, Stored, StoredDelivery, Then,
 };
 use crate::handler::BoxFuture;
 
 impl DeliveryStore for DurableStore {
-    fn append(&self, new: NewEvent, then: Then<Vec<Stored>>) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
-        Box::pin(async move {
-            let (record, window) = (Record::of(&new.event), self.0.options.deduplication);
-            let work = move |db: &Connection| deliveries::append(db, &new, &record, SystemTime::now(), window);
-            self.0.writer.run_then(work, then).await
-        })
+    fn append(&self, new: NewEvent, then: Then<Vec<Stored>>) -> Appending {
+        let (record, window) = (Record::of(&new.event), self.0.options.deduplication);
+        let work = move |db: &Connection| deliveries::append(db, &new, &record, SystemTime::now(), window);
+        let begun = self.0.writer.begin(work, then);
+        Appending {
+            has_its_place: begun.is_handed_over,
+            stored: begun.answer,
+        }
     }
 
     fn settle(&self, settlement: Arc<Settlement>, then: Then<Settled>) -> BoxFuture<'_, Result<Settled, StoreError>> {

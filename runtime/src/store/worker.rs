@@ -9,12 +9,19 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::delivery::{StoreError, Then};
-use crate::handler::panic_message;
+use crate::handler::{BoxFuture, panic_message};
 
 /// How many jobs may be with the thread; those who bring more wait.
 const WAITING: usize = 1024;
 /// How many jobs one transaction takes at most.
 const TOGETHER: usize = 512;
+
+/// Work that is under way.
+pub(super) struct Begun<T> {
+    /// Whether it has its place before what is begun later; else it has once the answer is waited for.
+    pub(super) is_handed_over: bool,
+    pub(super) answer: BoxFuture<'static, Result<T, StoreError>>,
+}
 
 /// Something to be done in a transaction. It may be run again, alone, where the transaction that it shared failed.
 trait Job: Send {
@@ -80,26 +87,50 @@ impl Worker {
         T: Send + 'static,
         W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
+        self.begin(work, then).answer.await
+    }
+
+    /// The same, handed over before this returns if there is room.
+    pub(super) fn begin<T, W>(&self, work: W, then: Then<T>) -> Begun<T>
+    where
+        T: Send + 'static,
+        W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (jobs, room) = (self.jobs.clone(), self.room.clone());
         let (answer, answered) = oneshot::channel();
-        let room = match self.room.clone().try_acquire_owned() {
-            // At once: tokio would have those who acquire much take turns, and so change the order in which they asked.
-            Ok(room) => Some(room),
-            Err(_) => self.room.clone().acquire_owned().await.ok(),
+        let hand_over = move |room: Option<OwnedSemaphorePermit>| {
+            let is_open = room.is_some();
+            let job = Box::new(Work {
+                work,
+                value: None,
+                then,
+                answer,
+                room,
+            });
+            if !is_open {
+                job.end(Err(StoreError::Closed));
+            } else if let Err(mpsc::error::SendError(Message::Job(job))) = jobs.send(Message::Job(job)) {
+                job.end(Err(StoreError::Closed));
+            }
         };
-        let is_open = room.is_some();
-        let job = Box::new(Work {
-            work,
-            value: None,
-            then,
-            answer,
-            room,
-        });
-        if !is_open {
-            job.end(Err(StoreError::Closed));
-        } else if let Err(mpsc::error::SendError(Message::Job(job))) = self.jobs.send(Message::Job(job)) {
-            job.end(Err(StoreError::Closed));
+        // At once: tokio would have those who acquire much take turns, and so change the order in which they asked.
+        let (is_handed_over, later) = match room.clone().try_acquire_owned() {
+            Ok(permit) => {
+                hand_over(Some(permit));
+                (true, None)
+            }
+            Err(_) => (false, Some(hand_over)),
+        };
+        let answer = async move {
+            if let Some(hand_over) = later {
+                hand_over(room.acquire_owned().await.ok());
+            }
+            answered.await.map_err(|_| StoreError::Closed)?
+        };
+        Begun {
+            is_handed_over,
+            answer: Box::pin(answer),
         }
-        answered.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Takes no more jobs; the thread ends when it has done those that it has.
