@@ -1,6 +1,7 @@
 //! D1 to D9 over restarts: what is on the disk when a runtime ends, and what the next one makes of it. The crash test kills
 //! processes; here they end by the API, so that it can be said what comes next.
 
+mod attacks;
 mod bounds;
 mod duplicates;
 mod owed;
