@@ -29,6 +29,19 @@ fn without(name: &str) -> TempDir {
     directory
 }
 
+/// Of the links to that file.
+fn make(what: &str, path: &Path, file: &Path) {
+    match what {
+        "a named pipe" => {
+            let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+            rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).unwrap();
+        }
+        "a symbolic link" => symlink(file, path).unwrap(),
+        "a directory" => fs::create_dir(path).unwrap(),
+        _ => fs::hard_link(file, path).unwrap(),
+    }
+}
+
 /// H46: a named pipe, a symbolic link, a directory or a second name in the place of any of the store's files is refused at
 /// once and by what it is.
 #[tokio::test]
@@ -37,19 +50,10 @@ async fn h46_what_is_no_plain_file_is_refused() {
     let file = elsewhere.path().join("file");
     fs::write(&file, "").unwrap();
     for name in NAMES {
-        let make: [(&str, &dyn Fn(&Path)); 4] = [
-            ("a named pipe", &|path| {
-                let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-                rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).unwrap();
-            }),
-            ("a symbolic link", &|path| symlink(&file, path).unwrap()),
-            ("a directory", &|path| fs::create_dir(path).unwrap()),
-            ("a hard link", &|path| fs::hard_link(&file, path).unwrap()),
-        ];
-        for (what, make) in make {
+        for what in ["a named pipe", "a symbolic link", "a directory", "a hard link"] {
             let directory = without(name);
             let path = directory.path().join(name);
-            make(&path);
+            make(what, &path, &file);
             let words = refused(directory.path());
             assert!(
                 words.contains(what) && words.contains(path.to_str().unwrap()),
