@@ -13,8 +13,11 @@ use rusqlite::Connection;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Calls, Data, HOUR, LONG, durable, end, named, owed, retries};
+use super::{Calls, Data, HOUR, durable, end, named, owed, retries};
 use crate::bus::words::{Gate, plain, stats_of};
+
+/// Long enough for everything; nothing waits for it to pass.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// The database, as somebody else sees and changes it.
 fn database(data: &Data) -> Connection {
@@ -59,7 +62,7 @@ async fn owing(count: usize) -> Data {
 
 /// Quiet comes, and not only when the test is given up.
 async fn quiet(runtime: &Runtime) {
-    timeout(LONG, runtime.quiet()).await.expect("it is quiet in the end");
+    timeout(LIMIT, runtime.quiet()).await.expect("it is quiet in the end");
 }
 
 /// Lets everything happen that nothing holds up: the store is asked again and again, whatever it answers.
@@ -347,7 +350,7 @@ async fn d7_quiet_waits_for_what_can_t_be_read_yet() {
     assert!(!waiting.is_finished(), "three events are owed");
     assert_eq!(calls.ids().len(), 0);
     rename("nowhere", "first");
-    timeout(LONG, waiting)
+    timeout(LIMIT, waiting)
         .await
         .expect("it is quiet in the end")
         .expect("no panic");
@@ -407,7 +410,7 @@ async fn b6_many_keys_that_fail_leave_room_for_others() {
     publish_all(&runtime, (0..10).map(|key| format!("good{key}-0"))).await;
     for key in 0..10 {
         let good = format!("good{key}-0");
-        let came = timeout(LONG, calls.with(&good)).await;
+        let came = timeout(LIMIT, calls.with(&good)).await;
         came.unwrap_or_else(|_| panic!("{good} is held up by keys that fail"));
     }
     while owed(&runtime, "ordered").await > 200 {
