@@ -170,6 +170,10 @@ async fn b7_d1_a_backlog_is_bound_for_outboxes_at_once() {
         while stats_of(&runtime, "feeder").count(palisade::Class::Ok) < 64 || owed(&runtime, "feeder").await > 0 {
             tokio::task::yield_now().await;
         }
+        // What they published is stored when they have been counted.
+        while owed(&runtime, "slow").await < 100 {
+            tokio::task::yield_now().await;
+        }
         settle_down(&runtime).await;
         let owed = owed(&runtime, "slow").await;
         assert!(
