@@ -278,7 +278,6 @@ async fn d9_b6_a_name_is_at_one_event_at_a_time() {
 /// A filter that lets the second event of the batch `late` wait.
 #[derive(Clone)]
 struct Late {
-    asked: Arc<Semaphore>,
     go: Arc<Semaphore>,
 }
 
@@ -286,7 +285,6 @@ impl Filter for Late {
     fn accepts<'a>(&'a self, event: &'a Event, _: Instant) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
             if event.id() == "late-000001" {
-                self.asked.add_permits(1);
                 self.go.acquire().await.expect("never closed").forget();
             }
             Ok(true)
@@ -301,7 +299,6 @@ async fn b6_batches_at_once_keep_their_order() {
     let data = Data::new();
     let runtime = data.open();
     let late = Late {
-        asked: Arc::new(Semaphore::new(0)),
         go: Arc::new(Semaphore::new(0)),
     };
     runtime.add_filter("late", FilterOptions::default().timeout(LIMIT), late.clone());
@@ -319,8 +316,9 @@ async fn b6_batches_at_once_keep_their_order() {
         tokio::task::yield_now().await;
     }
     let last = publish("late", 20);
-    let asked = timeout(LIMIT, late.asked.acquire()).await.expect("it is asked");
-    asked.expect("never closed").forget();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     outside.execute_batch("ROLLBACK").expect("no lock");
     for batch in batches {
         batch.await.expect("no panic");
