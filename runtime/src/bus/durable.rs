@@ -3,7 +3,7 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep};
@@ -15,8 +15,8 @@ use super::lanes::Lane;
 use super::queue::Entry;
 use super::window::{Need, Row, Rows};
 use crate::delivery::{
-    Appending, Backlog, DeliveryStore, NewEvent, Page, PageLimits, Recipient, Settled, Settlement, StoreError, Stored,
-    StoredDelivery,
+    Appending, Backlog, DeliveryId, DeliveryStore, NewEvent, Page, PageLimits, Recipient, Settled, Settlement,
+    StoreError, Stored, StoredDelivery,
 };
 use crate::event::Event;
 use crate::handler::Origin;
@@ -34,6 +34,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Announced {
     pub(super) endpoint: Arc<Endpoint>,
     size: usize,
+    /// The event is stored, and has taken the room.
+    is_taken: AtomicBool,
 }
 
 impl Announced {
@@ -53,8 +55,17 @@ impl Announced {
     }
 
     fn of(endpoint: &Arc<Endpoint>, size: usize) -> Self {
-        let endpoint = endpoint.clone();
-        Self { endpoint, size }
+        Self {
+            endpoint: endpoint.clone(),
+            size,
+            is_taken: AtomicBool::new(false),
+        }
+    }
+
+    /// The room is an event's now that is stored.
+    fn take(&self, entry: Entry, id: DeliveryId) -> Row {
+        self.is_taken.store(true, Ordering::SeqCst);
+        self.endpoint.queue.committed(entry, id)
     }
 
     fn recipient(&self) -> Recipient {
@@ -67,7 +78,9 @@ impl Announced {
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        self.endpoint.queue.withdraw(self.size);
+        if !self.is_taken.load(Ordering::SeqCst) {
+            self.endpoint.queue.withdraw(self.size);
+        }
     }
 }
 
@@ -146,7 +159,7 @@ impl Bus {
             _pending: None,
             ..self.entry(&room.endpoint, event, origin)
         };
-        let row = room.endpoint.queue.committed(entry, id);
+        let row = room.take(entry, id);
         if let Row::Closed = row {
             self.missed(&room.endpoint, event.size_bytes());
         }
@@ -167,8 +180,9 @@ impl Bus {
     }
 
     /// On the store's thread: a delivery that was made of a dead letter.
-    pub(super) fn redriven(self: &Arc<Self>, endpoint: &Arc<Endpoint>, stored: &StoredDelivery) {
-        let row = endpoint.queue.committed(self.entry_of(endpoint, stored), stored.id);
+    pub(super) fn redriven(self: &Arc<Self>, room: &Announced, stored: &StoredDelivery) {
+        let endpoint = &room.endpoint;
+        let row = room.take(self.entry_of(endpoint, stored), stored.id);
         if let Row::Closed = row {
             self.missed(endpoint, stored.event.size_bytes());
         }

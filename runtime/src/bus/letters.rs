@@ -162,7 +162,7 @@ impl Bus {
         let (bus, max_age) = (self.clone(), room.endpoint.retry.max_age);
         let then = move |delivered: &Result<Option<StoredDelivery>, StoreError>| {
             if let Ok(Some(stored)) = delivered {
-                bus.redriven(&room.endpoint, stored);
+                bus.redriven(&room, stored);
             }
         };
         let delivered = store.redrive(id, max_age, Box::new(then)).await?;

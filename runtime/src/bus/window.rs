@@ -161,16 +161,17 @@ impl Queue {
         }
     }
 
-    /// What was announced is stored, or will not be.
+    /// What was announced will not be stored.
     pub(super) fn withdraw(&self, size: usize) {
         self.state().window.announced.remove(size);
         self.room.notify_waiters();
     }
 
-    /// A row was stored, and its commit was the last one so far.
+    /// A row was stored that was announced, and its commit was the last one so far.
     pub(super) fn committed(&self, entry: Entry, id: DeliveryId) -> Row {
         let size = entry.event.size_bytes();
         let mut state = self.state();
+        state.window.announced.remove(size);
         state.window.owed.add(size);
         let row = if !state.window.open {
             Row::Closed

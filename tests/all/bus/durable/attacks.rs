@@ -177,7 +177,10 @@ async fn b7_d1_a_backlog_is_bound_for_outboxes_at_once() {
         }
         settle_down(&runtime).await;
         let owed = owed(&runtime, "slow").await;
-        assert!((1..=125).contains(&owed), "{owed} of 125 by handlers that are {mode:?}");
+        assert!(
+            (100..=125).contains(&owed),
+            "{owed} of 125 by handlers that are {mode:?}"
+        );
         gate.open(999);
         quiet(&runtime).await;
     }
