@@ -66,6 +66,11 @@ impl Bus {
 
     /// One attempt at a queued event, and what follows from how it ended.
     async fn work(self: &Arc<Self>, endpoint: &Arc<Endpoint>, mut entry: Entry) {
+        if let Some(due) = entry.not_before.filter(|due| *due > Instant::now()) {
+            // D3: it had to wait for another of its lane, and has to wait for its time still.
+            endpoint.queue.hold(&entry);
+            return self.put_back_at(endpoint, entry, due);
+        }
         let is_kept = entry.stored.is_some() && endpoint.is_durable();
         if let Some(why) = endpoint.unavailable().filter(|_| is_kept) {
             return self.wait_for_plugin(endpoint, entry, &why);

@@ -55,9 +55,10 @@ fn d9_what_is_owed_to_nobody_is_told_and_kept() {
     let ended = ended.says(&[
         "WARN",
         "owed to a handler that is gone: hostile/sin: 1 event, ",
-        "kept until retry.max-age, then dead letters `orphaned`",
+        " on they become dead letters, `orphaned` (the retry.max-age that the handler had)",
     ]);
     assert_eq!((ended.row("kept"), ended.row("dead letters")), ("1", "0"));
+    assert_eq!(ended.row("kept for"), "hostile/sin 1");
     assert!(ended.row("probe/all").starts_with("ok "), "{}", ended.stderr);
 }
 

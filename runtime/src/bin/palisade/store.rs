@@ -21,8 +21,12 @@ pub(crate) fn open(config: &Config) -> Result<Option<DurableStore>> {
 pub(crate) fn open_existing(directory: &Path, options: StoreOptions) -> Result<DurableStore> {
     if !DurableStore::is_in(directory) {
         let shown = text::printable(&directory.display().to_string());
-        std::fs::read_dir(directory).with_context(|| format!("{shown} can't be read"))?;
-        bail!("{shown}: {NONE}");
+        match std::fs::read_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("{shown} can't be read"));
+            }
+            _ => bail!("{shown}: {NONE}"),
+        }
     }
     opened(directory, options)
 }

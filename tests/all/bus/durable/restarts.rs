@@ -130,6 +130,53 @@ async fn d3_the_time_of_the_next_attempt_survives_a_restart() {
     assert!(owed(&runtime, "later").await >= 1);
 }
 
+/// D3, B6: an event that has to wait for its time does so, too, when it had to wait first for one before it in its lane.
+#[tokio::test]
+async fn d3_b6_the_turn_of_a_lane_makes_no_attempt_early() {
+    let data = Data::new();
+    let runtime = data.open();
+    let (hangs, last) = (
+        std::sync::Arc::new(tokio::sync::Notify::new()),
+        std::sync::Arc::new(tokio::sync::Notify::new()),
+    );
+    let (began, called) = (hangs.clone(), last.clone());
+    let handle = move |cx: palisade::Context| {
+        let (began, called) = (began.clone(), called.clone());
+        async move {
+            match cx.event.id() {
+                "x1" => {
+                    began.notify_one();
+                    std::future::pending().await
+                }
+                "x2" => Err(Failure::retry_after("later", HOUR)),
+                _ => {
+                    called.notify_one();
+                    Ok(())
+                }
+            }
+        }
+    };
+    runtime
+        .subscribe_with(&["a"], "later", durable().concurrency(2), handle)
+        .expect("subscribed");
+    owe(&runtime, &["x1", "x2", "y0"]).await;
+    // When the last one is called, what becomes of `x2` has been handed to the store.
+    tokio::join!(hangs.notified(), last.notified());
+    assert!(end(runtime).await.kept >= 2);
+
+    let runtime = data.open();
+    let by_key = durable().ordering(EventOrder::Key("subject".into()));
+    let calls = Calls::well(&runtime, "later", by_key);
+    calls.with("x1").await;
+    // What has the turn of its lane after `x1` is before the second of these.
+    for id in ["y1", "y2"] {
+        owe(&runtime, &[id]).await;
+        calls.with(id).await;
+    }
+    assert!(!calls.ids().contains(&"x2".to_owned()), "{:?}", calls.attempts());
+    assert!(owed(&runtime, "later").await >= 1);
+}
+
 /// D3: attempts are counted on: with three in all, one before the restart leaves two; the attempt that the shutdown cut off
 /// costs nothing (D7).
 #[tokio::test]

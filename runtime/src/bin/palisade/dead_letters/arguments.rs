@@ -160,8 +160,8 @@ const REDRIVE_HELP: &str = "\
 Say which: by number, by what they have in common, or all of them.
 
 Each one becomes a delivery again, past the deduplication: its event, with the same id, goes to the
-same handler and to no other, when that is started next. If it fails again it is a dead letter again,
-by another number. One that never had a handler, as after too many hops, is refused.
+same handler and to no other, when that is started next. If it fails again it is a dead letter
+again, by another number. One that never had a handler, as after too many hops, is refused.
 
 Examples:
   palisade dead-letters --data-dir data redrive 7 8
