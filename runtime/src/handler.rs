@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use crate::clock::by;
 use crate::delivery::PluginWrites;
 use crate::draft::{Draft, DraftError, stamp};
 use crate::event::{Event, EventLimits};
@@ -27,7 +28,9 @@ pub struct Delivery {
     pub event: Event,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// When the attempt has to be over, the wait for a free instance included.
+    /// When the attempt began.
+    pub started: Instant,
+    /// When it has to be over, the wait for a free instance included.
     pub deadline: Instant,
     /// Whose deadline that is.
     pub deadline_of: DeadlineOf,
@@ -87,7 +90,7 @@ pub struct Completion {
     /// What a metered guest burnt.
     pub fuel: Option<u64>,
     /// S12: what the handler wrote that the bus has to commit together with the acknowledgement.
-    pub(crate) uncommitted: Option<Uncommitted>,
+    pub(crate) uncommitted: Option<Box<Uncommitted>>,
 }
 
 /// What a plugin's call wrote to its key-value store and nobody sees yet, with the instance that it belongs to: it takes no
@@ -160,7 +163,11 @@ pub trait Handler: Send + Sync + 'static {
 
 /// Why an attempt failed.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct Fault(Box<Why>);
+
+/// In a box: what may fail goes through many hands, nearly always without a fault in it.
+#[derive(Clone, Debug)]
+struct Why {
     class: Class,
     message: Arc<str>,
     backtrace: Option<Arc<str>>,
@@ -172,78 +179,78 @@ pub struct Fault {
 impl Fault {
     /// A fault of a class, with words for the operator.
     pub fn new(class: Class, message: impl Into<Arc<str>>) -> Self {
-        Self {
+        Self(Box::new(Why {
             class,
             message: message.into(),
             backtrace: None,
             retry_after: None,
             limit: None,
             deadline_of: None,
-        }
+        }))
     }
 
     /// What a deadline did not let begin or come to its end.
     pub(crate) fn with_deadline_of(mut self, of: Option<DeadlineOf>) -> Self {
-        self.deadline_of = of;
+        self.0.deadline_of = of;
         self
     }
 
     pub(crate) fn with_limit(mut self, limit: Option<LimitKind>) -> Self {
-        self.limit = limit;
+        self.0.limit = limit;
         self
     }
 
     pub(crate) fn with_backtrace(mut self, backtrace: Option<String>) -> Self {
-        self.backtrace = backtrace.map(Arc::from);
+        self.0.backtrace = backtrace.map(Arc::from);
         self
     }
 
     pub(crate) fn with_retry_after(mut self, after: Option<Duration>) -> Self {
-        self.retry_after = after;
+        self.0.retry_after = after;
         self
     }
 
     /// What kind of failure it was; never ok.
     pub fn class(&self) -> Class {
-        self.class
+        self.0.class
     }
 
     /// What happened, with the guest's panic message where there is one.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Where in the guest it happened, a frame a line.
     pub fn backtrace(&self) -> Option<&str> {
-        self.backtrace.as_deref()
+        self.0.backtrace.as_deref()
     }
 
     /// Which of its limits the guest ran into, if it was one; [`LimitKind::key`] is the key that sets it. None where the
     /// publisher would wait no longer.
     pub fn limit(&self) -> Option<LimitKind> {
-        self.limit
+        self.0.limit
     }
 
     /// Whose deadline it was, where the runtime ended the attempt, or the wait for its turn, because that had passed.
     pub fn deadline_of(&self) -> Option<DeadlineOf> {
-        self.deadline_of
+        self.0.deadline_of
     }
 
     /// Whether the guest is to blame for it: its [class](Class::is_guest_fault) says so, and it had the time that it may
     /// take, not less because of an impatient publisher or a long wait for a free instance.
     pub fn is_guest_fault(&self) -> bool {
-        self.class.is_guest_fault() && matches!(self.deadline_of, None | Some(DeadlineOf::Handler))
+        self.0.class.is_guest_fault() && matches!(self.0.deadline_of, None | Some(DeadlineOf::Handler))
     }
 
     /// The delay that a handler asked for before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 }
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.class, self.message)
+        write!(f, "{}: {}", self.0.class, self.0.message)
     }
 }
 
@@ -441,11 +448,14 @@ where
             let message = format!("{} {what} {}", self.name, of.shown());
             Fault::new(class, message).with_deadline_of(Some(of))
         };
-        let permit = timeout_at(deadline, self.permits.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
-            return Err(late(Class::Overloaded, "was busy until"));
+        let _permit = match self.permits.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => match by(deadline, self.permits.acquire()).await {
+                Ok(Ok(permit)) => permit,
+                _ => return Err(late(Class::Overloaded, "was busy until")),
+            },
         };
-        match timeout_at(deadline, (self.call)(context)).await {
+        match by(deadline, (self.call)(context)).await {
             Ok(result) => result.map_err(Fault::from),
             Err(_) => Err(late(Class::Timeout, "did not end by")),
         }

@@ -123,26 +123,30 @@ impl fmt::Display for Class {
 ///
 /// Shown as `plugin/handler`, a native one as its bare name. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HandlerName {
-    plugin: Option<Arc<str>>,
-    handler: Arc<str>,
+pub struct HandlerName(Arc<Name>);
+
+/// In the order by which names are sorted.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Name {
+    plugin: Option<Box<str>>,
+    handler: Box<str>,
 }
 
 impl HandlerName {
     /// The name of a native handler.
-    pub fn native(handler: impl Into<Arc<str>>) -> Self {
-        Self {
+    pub fn native(handler: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(Name {
             plugin: None,
             handler: handler.into(),
-        }
+        }))
     }
 
     /// The name of a plugin's handler.
-    pub fn of_plugin(plugin: impl Into<Arc<str>>, handler: impl Into<Arc<str>>) -> Self {
-        Self {
+    pub fn of_plugin(plugin: impl Into<Box<str>>, handler: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(Name {
             plugin: Some(plugin.into()),
             handler: handler.into(),
-        }
+        }))
     }
 
     /// The name that is shown so.
@@ -156,25 +160,25 @@ impl HandlerName {
 
     /// The plugin, unless the handler is native.
     pub fn plugin(&self) -> Option<&str> {
-        self.plugin.as_deref()
+        self.0.plugin.as_deref()
     }
 
     /// The handler's own name.
     pub fn handler(&self) -> &str {
-        &self.handler
+        &self.0.handler
     }
 
     /// What an event that this handler publishes has as its source: the plugin's name, or the native handler's.
     pub fn source(&self) -> &str {
-        self.plugin().unwrap_or(&self.handler)
+        self.plugin().unwrap_or(self.handler())
     }
 }
 
 impl fmt::Display for HandlerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.plugin {
-            Some(plugin) => f.pad(&format!("{plugin}/{}", self.handler)),
-            None => f.pad(&self.handler),
+        match self.plugin() {
+            Some(plugin) => f.pad(&format!("{plugin}/{}", self.handler())),
+            None => f.pad(self.handler()),
         }
     }
 }
@@ -297,4 +301,16 @@ pub struct Refusal {
     pub class: Class,
     /// What the limit was, or why the handler is away.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is counted by class is counted at its place.
+    #[test]
+    fn all_classes_are_listed_in_their_order() {
+        let places: Vec<_> = Class::ALL.iter().map(|class| *class as usize).collect();
+        assert_eq!(places, (0..Class::ALL.len()).collect::<Vec<_>>());
+    }
 }

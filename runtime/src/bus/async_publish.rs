@@ -114,7 +114,7 @@ impl Bus {
     /// Finds out who gets the event, and has it stored for those who are durable.
     async fn begin(self: &Arc<Self>, event: Event) -> Beginning {
         self.admit(&event).map_err(Err)?;
-        let pending = self.inflight.begin();
+        let pending = self.inflight.pending();
         if let Some(by) = self.refusing_filter(&event).await {
             return Err(Ok(Receipt {
                 filtered: Some(by.id),
@@ -311,7 +311,7 @@ impl Bus {
             not_before: None,
             lane: endpoint.lane(event),
             caller: None,
-            _pending: Some(self.inflight.begin_delivery()),
+            _pending: Some(self.inflight.delivery()),
         }
     }
 

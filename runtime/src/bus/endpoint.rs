@@ -145,7 +145,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct Effects {
     /// What the handler published.
     pub(crate) outbox: Vec<Event>,
-    pub(crate) uncommitted: Option<Uncommitted>,
+    pub(crate) uncommitted: Option<Box<Uncommitted>>,
 }
 
 impl Effects {
@@ -308,8 +308,9 @@ impl Endpoint {
         } else {
             Turn::AtOnce
         });
-        let change = passage.map_or(Change::None, |passage| passage.ended(sign(fault.as_ref())));
-        let duration = started.elapsed();
+        let now = Instant::now();
+        let change = passage.map_or(Change::None, |passage| passage.ended(sign(fault.as_ref()), now));
+        let duration = now.saturating_duration_since(started);
         (
             Outcome {
                 handler: self.name.clone(),
@@ -467,11 +468,7 @@ struct Counts([AtomicU64; Class::ALL.len()]);
 
 impl Counts {
     fn add(&self, class: Class) {
-        if let Some(count) = Class::ALL
-            .iter()
-            .position(|other| *other == class)
-            .and_then(|at| self.0.get(at))
-        {
+        if let Some(count) = self.0.get(class as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }

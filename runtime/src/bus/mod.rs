@@ -17,6 +17,7 @@ mod log_rate;
 mod publish;
 mod queue;
 mod release;
+mod signal;
 mod stats;
 mod table;
 mod trie;
@@ -275,6 +276,10 @@ impl Bus {
         self.check_hops(event)
     }
 
+    fn has_filters(&self) -> bool {
+        !self.filters.load().is_empty()
+    }
+
     /// B8: asks the filters in their order; the one that refuses, or whose fault does.
     async fn refusing_filter(self: &Arc<Self>, event: &Event) -> Option<Arc<FilterEntry>> {
         let filters = self.filters.load_full();
@@ -365,7 +370,7 @@ impl Bus {
 
     /// Runs what follows by itself from what is pending now; `quiet` waits for it.
     pub(crate) fn follow_up(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let pending = self.inflight.begin();
+        let pending = self.inflight.pending();
         self.tokio.spawn(async move {
             work.await;
             drop(pending);

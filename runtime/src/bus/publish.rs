@@ -45,42 +45,50 @@ impl Bus {
     ) -> Result<Report, PublishError> {
         let started = Instant::now();
         self.admit(&event)?;
-        let _pending = self.inflight.begin();
-        if let Some(by) = self.refusing_filter(&event).await {
-            return Ok(Report::undelivered(Disposition::Filtered {
-                by: by.id,
-                name: by.name.clone(),
-            }));
+        let _pending = self.inflight.busy();
+        let mut now = started;
+        if self.has_filters() {
+            if let Some(by) = Box::pin(self.refusing_filter(&event)).await {
+                return Ok(Report::undelivered(Disposition::Filtered {
+                    by: by.id,
+                    name: by.name.clone(),
+                }));
+            }
+            now = Instant::now();
         }
-        let now = if self.filters.load().is_empty() {
-            started
-        } else {
-            Instant::now()
-        };
         let patience = Patience { started, now, limit };
         let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
-        if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) {
-            return self.publish_stored(&event, targets.as_slice(), patience).await;
-        }
+        // Boxed is what few events need, or what costs more than a box: the way to one handler stays short.
         let outcomes = match targets {
             Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
-            Targets::One(endpoint) => vec![self.publish_to(&endpoint, &event, patience).await],
-            Targets::Many(mut endpoints) => {
-                endpoints.sort_by_key(|endpoint| endpoint.turn());
-                let mut pended = Vec::new();
-                let attempts = endpoints
-                    .iter()
-                    .map(|endpoint| self.publish_to(endpoint, &event, patience));
-                let outcomes = fan_out::all(attempts, |at| pended.push(at)).await;
-                pended
-                    .into_iter()
-                    .filter_map(|at| endpoints.get(at))
-                    .for_each(|endpoint| endpoint.pended());
-                outcomes
+            targets if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) => {
+                return Box::pin(self.publish_stored(&event, targets.as_slice(), patience)).await;
             }
+            Targets::One(endpoint) => vec![self.publish_to(&endpoint, &event, patience).await],
+            Targets::Many(endpoints) => Box::pin(self.publish_to_all(endpoints, &event, patience)).await,
         };
         Ok(Report::delivered(outcomes, 0))
+    }
+
+    /// One attempt at each of several handlers, on the caller's task.
+    async fn publish_to_all(
+        self: &Arc<Self>,
+        mut endpoints: Vec<Arc<Endpoint>>,
+        event: &Event,
+        patience: Patience,
+    ) -> Vec<Outcome> {
+        endpoints.sort_by_key(|endpoint| endpoint.turn());
+        let mut pended = Vec::new();
+        let attempts = endpoints
+            .iter()
+            .map(|endpoint| self.publish_to(endpoint, event, patience));
+        let outcomes = fan_out::all(attempts, |at| pended.push(at)).await;
+        pended
+            .into_iter()
+            .filter_map(|at| endpoints.get(at))
+            .for_each(|endpoint| endpoint.pended());
+        outcomes
     }
 
     /// One attempt at one handler: at once, or where others are ahead in its turn.
@@ -92,7 +100,7 @@ impl Bus {
         }
         let lane = endpoint.lane(event);
         if !endpoint.queue.may_go_at_once(lane.as_ref()) {
-            return self.publish_in_turn(endpoint, event, started, (end, of)).await;
+            return Box::pin(self.publish_in_turn(endpoint, event, started, (end, of))).await;
         }
         // B6: until it is done with, nothing of its lane goes.
         let turn = Turn::new(self, endpoint, lane);
@@ -103,6 +111,7 @@ impl Bus {
         let delivery = Delivery {
             event,
             attempt: 1,
+            started: now,
             deadline: end,
             deadline_of: of,
             replayed: false,
@@ -110,8 +119,11 @@ impl Bus {
             lane: turn.lane.as_ref().map(Lane::hash),
         };
         let (outcome, effects) = self.attempt(endpoint, passage, delivery, started).await;
+        if effects.is_empty() {
+            return outcome;
+        }
         // Here and not when all are done: what one published does not wait for the others.
-        self.finish_by(endpoint, outcome, effects, end).await
+        Box::pin(self.finish_by(endpoint, outcome, effects, end)).await
     }
 
     /// D1: where some of the handlers are durable the event is stored first, and nobody gets it if it can't be.

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::bus::caller::Caller;
 use crate::bus::inflight::{Inflight, Pending};
 use crate::bus::lanes::{Lane, Lanes};
+use crate::bus::signal::Signal;
 use crate::bus::window::Window;
+use crate::clock::{Late, by};
 use crate::delivery::{BacklogPolicy, DeliveryId, Overflow, QueuePolicy};
 use crate::event::Event;
 use crate::handler::{DeadlineOf, Delivery, Origin};
@@ -51,10 +52,11 @@ impl Entry {
     }
 
     /// Its next attempt, by this deadline.
-    pub(crate) fn delivery(&self, (deadline, deadline_of): (Instant, DeadlineOf)) -> Delivery {
+    pub(crate) fn delivery(&self, started: Instant, (deadline, deadline_of): (Instant, DeadlineOf)) -> Delivery {
         Delivery {
             event: self.event.clone(),
             attempt: self.attempts + 1,
+            started,
             deadline,
             deadline_of,
             replayed: self.replayed,
@@ -85,9 +87,9 @@ pub(crate) struct Queue {
     max_workers: usize,
     inflight: Arc<Inflight>,
     state: Mutex<State>,
-    pub(super) room: Notify,
+    pub(super) room: Signal,
     /// The last worker has gone.
-    idle: Notify,
+    idle: Signal,
     /// Entries and workers. A publisher that finds none has nothing ahead of it, and needs no lock to know that.
     busy: AtomicUsize,
 }
@@ -128,8 +130,8 @@ impl Queue {
             max_workers,
             inflight,
             state: Mutex::default(),
-            room: Notify::new(),
-            idle: Notify::new(),
+            room: Signal::default(),
+            idle: Signal::default(),
             busy: AtomicUsize::new(0),
         }
     }
@@ -221,20 +223,22 @@ impl Queue {
     /// Takes the entry once there is room, until the deadline if the policy says so and the entry can ever fit.
     ///
     /// Cancellation safe: an entry that was not taken is dropped with the future, none is half in.
-    pub(crate) async fn offer_until(&self, mut entry: Entry, deadline: Instant) -> Offer {
+    pub(crate) async fn offer_until(&self, entry: Entry, deadline: Instant) -> Offer {
         let can_wait = self.policy.overflow == Overflow::Block && entry.event.size_bytes() <= self.policy.bytes;
-        loop {
-            let room = self.room.notified();
-            tokio::pin!(room);
-            // Registered before the offer, so that room made in between is not missed.
-            room.as_mut().enable();
-            entry = match self.offer(entry) {
-                Offer::Full(entry) if can_wait && !self.state().closed => entry,
-                answer => return answer,
-            };
-            if timeout_at(deadline, room).await.is_err() {
-                return Offer::Full(entry);
+        let mut left = match self.offer(entry) {
+            Offer::Full(entry) if can_wait => Some(entry),
+            answer => return answer,
+        };
+        let taken = self.room.until(|| match self.offer(left.take()?) {
+            Offer::Full(entry) if !self.is_closed() => {
+                left = Some(entry);
+                None
             }
+            answer => Some(answer),
+        });
+        match by(deadline, taken).await {
+            Ok(answer) => answer,
+            Err(Late) => left.map_or(Offer::Dropped, Offer::Full),
         }
     }
 
@@ -254,7 +258,7 @@ impl Queue {
         state.no_longer_waits(size);
         state.bytes = state.bytes.saturating_sub(size);
         drop(state);
-        self.room.notify_waiters();
+        self.room.tell();
     }
 
     /// Puts back an entry that waited and is due; says whether the caller has to start a worker.
@@ -281,7 +285,7 @@ impl Queue {
         state.bytes = state.bytes.saturating_sub(bytes);
         self.told(&mut state);
         drop(state);
-        self.room.notify_waiters();
+        self.room.tell();
         taken
     }
 
@@ -341,15 +345,7 @@ impl Queue {
 
     /// Returns when no worker is at work.
     pub(super) async fn idle(&self) {
-        loop {
-            let idle = self.idle.notified();
-            tokio::pin!(idle);
-            idle.as_mut().enable();
-            if self.state().workers == 0 {
-                return;
-            }
-            idle.await;
-        }
+        self.idle.until(|| (self.state().workers == 0).then_some(())).await;
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -383,7 +379,7 @@ impl Queue {
             state.workers -= 1;
             self.told(&mut state);
             if state.workers == 0 {
-                self.idle.notify_waiters();
+                self.idle.tell();
             }
             return None;
         };
@@ -391,7 +387,7 @@ impl Queue {
         state.window.moved();
         drop(state);
         // Everyone waiting looks again: the room for one large event may be enough for several small ones.
-        self.room.notify_waiters();
+        self.room.tell();
         Some(entry)
     }
 
@@ -405,14 +401,14 @@ impl Queue {
         state.bytes = state.bytes.saturating_sub(bytes);
         self.told(&mut state);
         drop(state);
-        self.room.notify_waiters();
+        self.room.tell();
         entries
     }
 
     /// After each change of entries or workers.
     pub(super) fn told(&self, state: &mut State) {
         let can_be_given = !state.away && !state.closed;
-        state.window.told(can_be_given, || self.inflight.begin());
+        state.window.told(can_be_given, || self.inflight.pending());
         self.busy.store(state.queued() + state.workers, Atomic::SeqCst);
     }
 

@@ -59,7 +59,7 @@ impl Unfinished {
 impl Bus {
     /// B11: publishes what a plugin published in `start` or `stop`. Never waits for room.
     pub(crate) async fn release_from_plugin(self: &Arc<Self>, outbox: Vec<Event>) {
-        let _pending = self.inflight.begin();
+        let _pending = self.inflight.busy();
         let Addressed {
             stored,
             queued,
@@ -124,14 +124,11 @@ impl Bus {
         effects: Effects,
         deadline: Instant,
     ) -> Outcome {
-        if effects.is_empty() {
-            return outcome;
-        }
-        let is_quick = self.filters.load().is_empty() && self.store.is_none();
+        let is_quick = !self.has_filters() && self.store.is_none();
         let finished = if is_quick {
             Ok(self.finish(endpoint, None, effects).await)
         } else {
-            let (bus, of, pending) = (self.clone(), endpoint.clone(), self.inflight.begin());
+            let (bus, of, pending) = (self.clone(), endpoint.clone(), self.inflight.pending());
             let finish = self.tokio.spawn(async move {
                 let finished = bus.finish(&of, None, effects).await;
                 drop(pending);

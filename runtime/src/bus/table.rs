@@ -1,8 +1,10 @@
 //! Who is subscribed to what: a snapshot that publishers read without a lock and that each change replaces.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
 
 use crate::bus::endpoint::{Endpoint, EndpointId};
 use crate::bus::trie::Trie;
@@ -11,7 +13,15 @@ use crate::pattern::Pattern;
 /// How many maps the exact types are spread over: a change copies one of them, not all.
 const SHARDS: usize = 64;
 
-type Shard = HashMap<Arc<str>, Vec<Arc<Endpoint>>>;
+/// By type; the hash is computed once, for the map and for the place in it.
+type Shard = HashTable<Exact>;
+
+/// The handlers subscribed to exactly one type.
+#[derive(Clone)]
+struct Exact {
+    event_type: Arc<str>,
+    endpoints: Vec<Arc<Endpoint>>,
+}
 
 /// The subscriptions as one publish sees them.
 #[derive(Clone)]
@@ -33,7 +43,7 @@ impl Default for Table {
         Self {
             exact: vec![Arc::default(); SHARDS],
             wildcard: Trie::default(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 }
@@ -48,11 +58,12 @@ impl Table {
                 targets.add(endpoint);
             }
         };
-        let exact = self
-            .exact
-            .get(self.shard_of(event_type))
-            .and_then(|shard| shard.get(event_type));
-        exact.into_iter().flatten().for_each(&mut add);
+        let hash = self.hasher.hash_one(event_type);
+        let shard = self.exact.get(shard_of(hash));
+        let exact = shard.and_then(|shard| shard.find(hash, |exact| &*exact.event_type == event_type));
+        if let Some(exact) = exact {
+            exact.endpoints.iter().for_each(&mut add);
+        }
         self.wildcard.for_each_match(event_type, add);
         targets.once_each();
         targets
@@ -62,12 +73,16 @@ impl Table {
         if !pattern.is_literal() {
             return self.wildcard.insert(pattern, endpoint);
         }
-        let shard = self.shard_of(pattern.as_str());
-        if let Some(shard) = self.exact.get_mut(shard) {
-            Arc::make_mut(shard)
-                .entry(Arc::from(pattern.as_str()))
-                .or_default()
-                .push(endpoint);
+        let (event_type, hasher) = (pattern.as_str(), &self.hasher);
+        let hash = hasher.hash_one(event_type);
+        if let Some(shard) = self.exact.get_mut(shard_of(hash)) {
+            let is_it = |exact: &Exact| &*exact.event_type == event_type;
+            let entry = Arc::make_mut(shard).entry(hash, is_it, |exact| hasher.hash_one(&*exact.event_type));
+            let new = || Exact {
+                event_type: event_type.into(),
+                endpoints: Vec::new(),
+            };
+            entry.or_insert_with(new).get_mut().endpoints.push(endpoint);
         }
     }
 
@@ -76,22 +91,23 @@ impl Table {
             self.wildcard.remove(pattern, |other| other.id() == endpoint);
             return;
         }
-        let shard = self.shard_of(pattern.as_str());
-        let Some(shard) = self.exact.get_mut(shard).map(Arc::make_mut) else {
+        let hash = self.hasher.hash_one(pattern.as_str());
+        let Some(shard) = self.exact.get_mut(shard_of(hash)).map(Arc::make_mut) else {
             return;
         };
-        if let Some(endpoints) = shard.get_mut(pattern.as_str()) {
-            endpoints.retain(|other| other.id() != endpoint);
-            if endpoints.is_empty() {
-                shard.remove(pattern.as_str());
-            }
+        let Ok(mut exact) = shard.find_entry(hash, |exact| &*exact.event_type == pattern.as_str()) else {
+            return;
+        };
+        exact.get_mut().endpoints.retain(|other| other.id() != endpoint);
+        if exact.get().endpoints.is_empty() {
+            exact.remove();
         }
     }
+}
 
-    fn shard_of(&self, event_type: &str) -> usize {
-        // The map hashes once more with its own keys; the top bits here are enough to spread.
-        (self.hasher.hash_one(event_type) >> 58) as usize % SHARDS
-    }
+/// By bits of the hash that decide neither on the place in the map nor on its tag.
+fn shard_of(hash: u64) -> usize {
+    (hash >> 40) as usize % SHARDS
 }
 
 impl Targets {

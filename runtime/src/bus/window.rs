@@ -6,12 +6,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::caller::Caller;
 use super::inflight::Pending;
 use super::lanes::Lane;
 use super::queue::{Entry, Queue, State};
+use crate::clock::by;
 use crate::delivery::{BacklogPolicy, DeliveryId, Overflow, Owed, Page};
 use crate::handler::Origin;
 
@@ -148,23 +149,18 @@ impl Queue {
     /// Cancellation safe.
     pub(super) async fn announce_until(&self, size: usize, deadline: Instant) -> bool {
         let can_wait = self.policy().overflow == Overflow::Block && size as u64 <= self.backlog.bytes;
-        loop {
-            let room = self.room.notified();
-            tokio::pin!(room);
-            room.as_mut().enable();
-            if self.announce(size, Origin::Publisher) {
-                return true;
-            }
-            if !can_wait || self.is_closed() || timeout_at(deadline, room).await.is_err() {
-                return false;
-            }
-        }
+        let announced = self.room.until(|| match self.announce(size, Origin::Publisher) {
+            true => Some(true),
+            false if !can_wait || self.is_closed() => Some(false),
+            false => None,
+        });
+        by(deadline, announced).await.unwrap_or(false)
     }
 
     /// What was announced will not be stored.
     pub(super) fn withdraw(&self, size: usize) {
         self.state().window.announced.remove(size);
-        self.room.notify_waiters();
+        self.room.tell();
     }
 
     /// A row was stored that was announced, and its commit was the last one so far.
@@ -302,7 +298,7 @@ impl Queue {
         state.window.owed.remove(size);
         self.told(&mut state);
         drop(state);
-        self.room.notify_waiters();
+        self.room.tell();
     }
 
     /// The delivery is not over, but nobody here has it any more: it comes again from the disk.

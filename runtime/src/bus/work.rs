@@ -96,8 +96,11 @@ impl Bus {
         if caller.claim() {
             let (deadline, of) = (caller.deadline, caller.deadline_of);
             let attempt = async {
-                let delivery = entry.delivery((deadline, of));
+                let delivery = entry.delivery(Instant::now(), (deadline, of));
                 let (outcome, effects) = self.attempt(endpoint, passage, delivery, entry.since).await;
+                if effects.is_empty() {
+                    return outcome;
+                }
                 self.finish_by(endpoint, outcome, effects, deadline).await
             };
             tokio::select! {
@@ -122,11 +125,13 @@ impl Bus {
         mut entry: Entry,
         caller: Option<Caller>,
     ) {
-        let _pending = self.inflight.begin();
+        let _pending = self.inflight.busy();
         let caller = caller.filter(Caller::claim);
         let started = Instant::now();
         let deadline = endpoint.deadline(started, None);
-        let (mut outcome, effects) = self.attempt(endpoint, passage, entry.delivery(deadline), started).await;
+        let (mut outcome, effects) = self
+            .attempt(endpoint, passage, entry.delivery(started, deadline), started)
+            .await;
         entry.attempts += 1;
         if outcome.fault.is_none() {
             let ended = match End::of(&entry, Verdict::Done) {

@@ -1,6 +1,7 @@
 //! The circuit breaker of one handler (D5): after too many failures it is left in peace for a while, then tried once.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub(crate) enum Sign {
 pub(crate) struct Breaker {
     policy: BreakerPolicy,
     state: Mutex<State>,
+    /// Whether it is open: nearly always it is not, and whoever enters need not lock it to know.
+    is_open: AtomicBool,
 }
 
 #[derive(Default)]
@@ -118,11 +121,15 @@ impl Breaker {
         Self {
             policy,
             state: Mutex::default(),
+            is_open: AtomicBool::new(false),
         }
     }
 
     /// Whether the handler may be called now; of those who ask when it has been open long enough one is let through.
     pub(crate) fn enter(&self) -> Result<Passage<'_>, Tripped> {
+        if !self.is_open.load(Ordering::Acquire) {
+            return Ok(self.passage(false));
+        }
         let mut state = self.state();
         let Some(opened) = state.opened else {
             return Ok(self.passage(false));
@@ -161,11 +168,16 @@ impl Breaker {
 
     /// Closes it, and forgets what was.
     pub(crate) fn reset(&self) {
-        *self.state() = State::default();
+        self.close(&mut self.state());
     }
 
-    fn count(&self, sign: Sign, is_probe: bool) -> Change {
-        let (mut state, now) = (self.state(), Instant::now());
+    fn close(&self, state: &mut State) {
+        *state = State::default();
+        self.is_open.store(false, Ordering::Release);
+    }
+
+    fn count(&self, sign: Sign, is_probe: bool, now: Instant) -> Change {
+        let mut state = self.state();
         if is_probe {
             state.probing = false;
         }
@@ -175,7 +187,7 @@ impl Breaker {
             // Begun before it opened: what it says is old.
             (_, Some(_)) if !is_probe => Change::None,
             (Sign::Success, Some(_)) => {
-                *state = State::default();
+                self.close(&mut state);
                 Change::Released
             }
             (Sign::Failure, Some(_)) => self.open(&mut state, now),
@@ -196,6 +208,7 @@ impl Breaker {
             opened: Some(now),
             ..State::default()
         };
+        self.is_open.store(true, Ordering::Release);
         Change::Opened(now + self.policy.open)
     }
 
@@ -226,9 +239,9 @@ impl Breaker {
 
 impl Passage<'_> {
     /// How the call went.
-    pub(crate) fn ended(mut self, sign: Sign) -> Change {
+    pub(crate) fn ended(mut self, sign: Sign, now: Instant) -> Change {
         let is_probe = std::mem::take(&mut self.is_probe);
-        self.breaker.count(sign, is_probe)
+        self.breaker.count(sign, is_probe, now)
     }
 }
 
@@ -236,7 +249,7 @@ impl Drop for Passage<'_> {
     /// A probe that was dropped with its caller says nothing; the next one is the probe.
     fn drop(&mut self) {
         if self.is_probe {
-            self.breaker.count(Sign::None, true);
+            self.breaker.count(Sign::None, true, Instant::now());
         }
     }
 }
@@ -250,7 +263,7 @@ mod tests {
 
     fn call(breaker: &Breaker, sign: Sign) -> Change {
         match breaker.enter() {
-            Ok(passage) => passage.ended(sign),
+            Ok(passage) => passage.ended(sign, Instant::now()),
             Err(tripped) => panic!("{tripped:?}"),
         }
     }
@@ -308,18 +321,21 @@ mod tests {
         assert_eq!(breaker.shown(), BreakerState::HalfOpen);
         let probe = breaker.enter().ok().unwrap();
         assert!(breaker.enter().is_err(), "one, and no more");
-        assert_eq!(probe.ended(Sign::Failure), Change::Opened(Instant::now() + 30 * SECOND));
+        assert_eq!(
+            probe.ended(Sign::Failure, Instant::now()),
+            Change::Opened(Instant::now() + 30 * SECOND)
+        );
 
         tokio::time::advance(30 * SECOND).await;
         drop(breaker.enter().ok().unwrap());
         let probe = breaker.enter().ok().unwrap();
         assert_eq!(
-            probe.ended(Sign::None),
+            probe.ended(Sign::None, Instant::now()),
             Change::Released,
             "it says nothing of the handler"
         );
         let probe = breaker.enter().ok().unwrap();
-        assert_eq!(probe.ended(Sign::Success), Change::Released);
+        assert_eq!(probe.ended(Sign::Success, Instant::now()), Change::Released);
         assert_eq!(breaker.shown(), BreakerState::Closed);
         assert_eq!(call(&breaker, Sign::Failure), Change::None, "the count begins anew");
     }
@@ -332,7 +348,7 @@ mod tests {
         for _ in 0..5 {
             call(&breaker, Sign::Failure);
         }
-        assert_eq!(before.ended(Sign::Success), Change::None);
+        assert_eq!(before.ended(Sign::Success, Instant::now()), Change::None);
         assert_eq!(breaker.shown(), BreakerState::Open);
     }
 }

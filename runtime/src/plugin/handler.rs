@@ -129,7 +129,7 @@ impl Handler for PluginHandler {
                 let Some(pool) = self.serving.pool() else {
                     return Completion::failed(self.serving.unavailable());
                 };
-                let completion = pool.handle(self.index, delivery.clone(), deadline).await;
+                let completion = pool.handle(self.index, &delivery, deadline).await;
                 if !self.serving.passed_on(&pool, &completion.result) {
                     return completion;
                 }

@@ -362,7 +362,7 @@ fn handlers(prepared: &Prepared, serving: &Arc<Serving>) -> Vec<(HandlerName, Ar
             mode: own.mode.unwrap_or(spec.mode),
             backlog: own.backlog.unwrap_or(spec.backlog),
         };
-        let shown = HandlerName::of_plugin(name.clone(), handler.name.as_str());
+        let shown = HandlerName::of_plugin(&**name, handler.name.as_str());
         let handler: Arc<dyn Handler> = Arc::new(PluginHandler {
             serving: serving.clone(),
             index,

@@ -34,13 +34,8 @@ impl Affinity {
 
     /// The place of a lane; of an event without one, any. Waits for whoever has it.
     pub(super) async fn take(&self, lane: Option<u64>) -> Place<'_> {
-        let count = self.taken.len();
-        if count == 0 {
+        let Some(at) = self.of_lane(lane) else {
             return Place { at: 0, permit: None };
-        }
-        let at = match lane {
-            Some(hash) => usize::try_from(hash % count as u64).unwrap_or(0),
-            None => self.next.fetch_add(1, Ordering::Relaxed) % count,
         };
         let permit = match self.taken.get(at) {
             // Never closed.
@@ -50,8 +45,29 @@ impl Affinity {
         Place { at, permit }
     }
 
+    /// The same where nobody has it.
+    pub(super) fn try_take(&self, lane: Option<u64>) -> Option<Place<'_>> {
+        let Some(at) = self.of_lane(lane) else {
+            return Some(Place { at: 0, permit: None });
+        };
+        let permit = self.taken.get(at)?.try_acquire().ok()?;
+        let permit = Some(permit);
+        Some(Place { at, permit })
+    }
+
+    fn of_lane(&self, lane: Option<u64>) -> Option<usize> {
+        let count = self.taken.len();
+        if count == 0 {
+            return None;
+        }
+        Some(match lane {
+            Some(hash) => usize::try_from(hash % count as u64).unwrap_or(0),
+            None => self.next.fetch_add(1, Ordering::Relaxed) % count,
+        })
+    }
+
     /// A place that nobody has, if there is one.
-    pub(super) fn try_take(&self) -> Option<Place<'_>> {
+    pub(super) fn any_free(&self) -> Option<Place<'_>> {
         if !self.matter() {
             return Some(Place { at: 0, permit: None });
         }

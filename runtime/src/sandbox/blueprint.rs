@@ -87,6 +87,7 @@ impl Blueprint {
                 return Ok(wasmtime::UpdateDeadline::Interrupt);
             }
             state.call.ticks = state.call.ticks.saturating_add(1);
+            state.blueprint.engines.keep_ticking();
             Ok(wasmtime::UpdateDeadline::YieldCustom(
                 1,
                 state.turn.at_tick(state.call.ticks),

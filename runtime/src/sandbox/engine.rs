@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::sandbox::epoch::{EpochTicker, Running, TickerHealth};
+use crate::sandbox::epoch::{EpochTicker, TickerHealth};
 use crate::sandbox::places::{Place, Places, TABLES};
 use crate::sandbox::turn::{Turn, Turns};
 
@@ -115,13 +115,16 @@ impl Engines {
         self.turns.turn()
     }
 
-    /// Says that a call runs, so that the epochs tick.
-    pub(crate) fn enter(&self) -> Running<'_> {
-        self.ticker.enter()
+    /// Says that a guest computes, or is about to, so that the epochs tick.
+    pub(super) fn keep_ticking(&self) {
+        self.ticker.keep_ticking();
     }
 
     pub(crate) fn ticker_health(&self) -> TickerHealth {
-        self.ticker.health()
+        TickerHealth {
+            replaced: self.ticker.replaced(),
+            running_calls: self.turns.running(),
+        }
     }
 
     pub(crate) fn live_instances(&self) -> usize {
@@ -143,7 +146,10 @@ fn code(metered: bool) -> Config {
     config
         .epoch_interruption(true)
         .consume_fuel(metered)
-        .wasm_component_model(true);
+        .wasm_component_model(true)
+        // Calls that share a store at the same time: not made here, and each call would pay for the chance. Said, because
+        // another crate of the embedder's may build wasmtime with it.
+        .concurrency_support(false);
     config
 }
 

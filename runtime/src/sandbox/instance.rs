@@ -9,28 +9,31 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use wasmtime::Store;
 
+use crate::clock::by;
 use crate::delivery::PluginWrites;
 use crate::event::Event;
 use crate::handler::{Delivery, Fault, Outbox, panic_message};
 use crate::key_value::{KeyValueError, WriteBuffer};
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
-use crate::sandbox::bindings::{self, filter, handler, lift_failure, lift_info, lower, plugin, types};
+use crate::sandbox::bindings::{filter, handler, lift_failure, lift_info, lower, plugin, types};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::Exports;
 use crate::sandbox::deadline::{Deadline, SetBy};
+use crate::sandbox::engine::Engines;
 use crate::sandbox::fault::{classify, late, other_types};
 use crate::sandbox::keyvalue;
 use crate::sandbox::places::Place;
 use crate::sandbox::state::{HostState, Phase};
 use crate::sandbox::turn::Turn;
 
-/// A live instance.
+/// A live instance. In a box wherever it goes: it goes from hand to hand at each call.
 pub(super) struct Instance {
     store: Store<HostState>,
+    blueprint: Arc<Blueprint>,
     plugin: plugin::Guest,
     work: Work,
     turn: Turn,
@@ -45,13 +48,13 @@ enum Work {
 
 /// A call that went well.
 pub(super) struct Done<T> {
-    pub(super) instance: Instance,
+    pub(super) instance: Box<Instance>,
     pub(super) value: T,
     /// What the guest published, to be released if the value says so.
     pub(super) outbox: Vec<Event>,
     pub(super) fuel: Option<u64>,
     /// What it wrote to its key-value store, where that is committed by whoever acknowledges the event.
-    pub(super) writes: Option<PluginWrites>,
+    pub(super) writes: Option<Box<PluginWrites>>,
 }
 
 /// A call that did not; the instance is gone.
@@ -74,16 +77,16 @@ impl From<Fault> for Failed {
 
 impl Instance {
     /// Makes one, its core start functions run under the deadline like any call.
-    pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Deadline) -> Result<Self, Failed> {
-        let engines = blueprint.engines.clone();
-        let place = engines
+    pub(super) async fn new(blueprint: &Arc<Blueprint>, deadline: Deadline) -> Result<Box<Self>, Failed> {
+        let place = blueprint
+            .engines
             .admit_instance(blueprint.places)
             .map_err(|why| Fault::new(Class::Overloaded, format!("{} got no instance: {why}", blueprint.name)))?;
         let mut store = blueprint.store(deadline);
         arm(&mut store, Phase::Instantiate, None, deadline)?;
-        let _running = engines.enter();
         let turn = store.data().turn.clone();
-        let instantiated = bounded(deadline, &turn, blueprint.pre.instantiate_async(&mut store)).await;
+        let instantiating = blueprint.pre.instantiate_async(&mut store);
+        let instantiated = bounded(&blueprint.engines, deadline, &turn, instantiating).await;
         let instance = settle(&mut store, instantiated)?;
         let wrong = |interface| move |error: wasmtime::Error| other_types(&blueprint.name, interface, &error);
         let (plugin, work) = match &blueprint.exports {
@@ -96,20 +99,26 @@ impl Instance {
                 Work::Filter(filter.load(&mut store, &instance).map_err(wrong("filter"))?),
             ),
         };
-        Ok(Self {
+        Ok(Box::new(Self {
             store,
+            blueprint: blueprint.clone(),
             plugin,
             work,
             turn,
             _place: place,
-        })
+        }))
     }
 
-    pub(super) async fn describe(mut self, deadline: Deadline) -> Result<PluginInfo, Failed> {
-        let guest = self.plugin.clone();
-        let made_of = self.arm(Phase::Describe, None, deadline)?;
-        let _running = made_of.engines.enter();
-        let answer = bounded(deadline, &self.turn, guest.call_describe(&mut self.store)).await;
+    pub(super) async fn describe(mut self: Box<Self>, deadline: Deadline) -> Result<PluginInfo, Failed> {
+        self.arm(Phase::Describe, None, deadline)?;
+        let Self {
+            store,
+            blueprint,
+            plugin,
+            turn,
+            ..
+        } = &mut *self;
+        let answer = bounded(&blueprint.engines, deadline, turn, plugin.call_describe(store)).await;
         settle(&mut self.store, answer).map(lift_info)
     }
 
@@ -117,87 +126,109 @@ impl Instance {
     ///
     /// `cause` is the event that a fresh instance is made for, if it is: what `start` publishes comes of it, or a plugin
     /// that publishes in `start` what it handles would go on for ever.
-    pub(super) async fn start(mut self, deadline: Deadline, cause: Option<&Event>) -> Result<Done<()>, Failed> {
-        let guest = self.plugin.clone();
-        let made_of = self.arm(Phase::Start, None, deadline)?;
+    pub(super) async fn start(
+        mut self: Box<Self>,
+        deadline: Deadline,
+        cause: Option<&Event>,
+    ) -> Result<Done<()>, Failed> {
+        self.arm(Phase::Start, None, deadline)?;
         self.store.data_mut().call.cause = cause.cloned();
-        let _running = made_of.engines.enter();
-        let answer = bounded(deadline, &self.turn, guest.call_start(&mut self.store, &made_of.config)).await;
+        let Self {
+            store,
+            blueprint,
+            plugin,
+            turn,
+            ..
+        } = &mut *self;
+        let answer = bounded(
+            &blueprint.engines,
+            deadline,
+            turn,
+            plugin.call_start(store, &blueprint.config),
+        )
+        .await;
         match settle(&mut self.store, answer)? {
             Ok(()) => {
                 // An instance for one event writes what `start` wrote with the rest, when the event is acknowledged.
-                if made_of.isolation == Isolation::Persistent {
+                if self.blueprint.isolation == Isolation::Persistent {
                     self.commit(deadline).await?;
                 }
                 Ok(self.done(()))
             }
             Err(text) => {
                 let said = self.store.data().shown(&text);
-                let message = format!("start of {} failed: {said}", made_of.name);
+                let message = format!("start of {} failed: {said}", self.blueprint.name);
                 Err(Fault::new(Class::Unavailable, message).into())
             }
         }
     }
 
-    pub(super) async fn stop(mut self, deadline: Deadline) -> Result<Done<()>, Failed> {
-        let guest = self.plugin.clone();
-        let made_of = self.arm(Phase::Stop, None, deadline)?;
-        let _running = made_of.engines.enter();
-        let answer = bounded(deadline, &self.turn, guest.call_stop(&mut self.store)).await;
+    pub(super) async fn stop(mut self: Box<Self>, deadline: Deadline) -> Result<Done<()>, Failed> {
+        self.arm(Phase::Stop, None, deadline)?;
+        let Self {
+            store,
+            blueprint,
+            plugin,
+            turn,
+            ..
+        } = &mut *self;
+        let answer = bounded(&blueprint.engines, deadline, turn, plugin.call_stop(store)).await;
         settle(&mut self.store, answer)?;
         self.commit(deadline).await?;
         Ok(self.done(()))
     }
 
     /// Asks the guest for its health.
-    pub(super) async fn health(mut self, deadline: Deadline) -> Result<Done<Result<(), String>>, Failed> {
-        let guest = self.plugin.clone();
-        let made_of = self.arm(Phase::Health, None, deadline)?;
-        let _running = made_of.engines.enter();
-        let answer = bounded(deadline, &self.turn, guest.call_health(&mut self.store)).await;
+    pub(super) async fn health(mut self: Box<Self>, deadline: Deadline) -> Result<Done<Result<(), String>>, Failed> {
+        self.arm(Phase::Health, None, deadline)?;
+        let Self {
+            store,
+            blueprint,
+            plugin,
+            turn,
+            ..
+        } = &mut *self;
+        let answer = bounded(&blueprint.engines, deadline, turn, plugin.call_health(store)).await;
         let health = settle(&mut self.store, answer)?.map_err(|text| self.store.data().shown(&text));
         Ok(self.done(health))
     }
 
     /// Gives the guest one event; the value is its own verdict.
     pub(super) async fn handle(
-        mut self,
+        mut self: Box<Self>,
         handler: u32,
-        delivery: Delivery,
+        delivery: &Delivery,
+        now: Instant,
         deadline: Deadline,
     ) -> Result<Done<Result<(), Fault>>, Failed> {
-        let Work::Handler(guest) = &self.work else {
+        let event = &delivery.event;
+        self.arm(Phase::Handle, Some(event.clone()), deadline)?;
+        let time_left = deadline.at.saturating_duration_since(now).as_millis();
+        let told = types::Delivery {
+            attempt: delivery.attempt,
+            time_left_ms: u32::try_from(time_left).unwrap_or(u32::MAX),
+            replayed: delivery.replayed,
+        };
+        let Self {
+            store,
+            blueprint,
+            work,
+            turn,
+            ..
+        } = &mut *self;
+        let Work::Handler(guest) = work else {
             return Err(self.not_made_for("handle"));
         };
-        let guest = guest.clone();
-        let Delivery {
-            event,
-            attempt,
-            replayed,
-            ..
-        } = delivery;
-        let made_of = self.arm(Phase::Handle, Some(event.clone()), deadline)?;
-        let time_left = deadline.at.saturating_duration_since(Instant::now()).as_millis();
-        let time_left_ms = u32::try_from(time_left).unwrap_or(u32::MAX);
-        let told = types::Delivery {
-            attempt,
-            time_left_ms,
-            replayed,
-        };
-        let _running = made_of.engines.enter();
-        let answer = bounded(
-            deadline,
-            &self.turn,
-            guest.call_handle(&mut self.store, handler, lower(&event), told),
-        )
-        .await;
-        let verdict = settle(&mut self.store, answer)?;
-        let verdict = verdict.map_err(|failure| lift_failure(failure, |text| self.store.data().shown(text)));
+        let call = guest.call_handle(&mut *store, handler, lower(event), told);
+        let answer = bounded(&blueprint.engines, deadline, turn, call).await;
+        let verdict = settle(store, answer)?;
+        let verdict = verdict.map_err(|failure| lift_failure(failure, |text| store.data().shown(text)));
         let mut writes = None;
         if verdict.is_ok() {
-            writes = made_of
+            writes = blueprint
                 .key_value
-                .to_be_acknowledged(&mut self.store.data_mut().call.writes);
+                .to_be_acknowledged(&mut store.data_mut().call.writes)
+                .map(Box::new);
             self.commit(deadline).await?;
         }
         Ok(Done {
@@ -207,34 +238,44 @@ impl Instance {
     }
 
     /// Asks a filter about one event.
-    pub(super) async fn accepts(mut self, event: &Event, deadline: Deadline) -> Result<Done<bool>, Failed> {
-        let Work::Filter(guest) = &self.work else {
+    pub(super) async fn accepts(mut self: Box<Self>, event: &Event, deadline: Deadline) -> Result<Done<bool>, Failed> {
+        self.arm(Phase::Accepts, Some(event.clone()), deadline)?;
+        let Self {
+            store,
+            blueprint,
+            work,
+            turn,
+            ..
+        } = &mut *self;
+        let Work::Filter(guest) = work else {
             return Err(self.not_made_for("accepts"));
         };
-        let guest = guest.clone();
-        let made_of = self.arm(Phase::Accepts, Some(event.clone()), deadline)?;
-        let _running = made_of.engines.enter();
-        let answer = bounded(
-            deadline,
-            &self.turn,
-            guest.call_accepts(&mut self.store, bindings::lower(event)),
-        )
-        .await;
-        let accepted = settle(&mut self.store, answer)?;
+        let call = guest.call_accepts(&mut *store, lower(event));
+        let answer = bounded(&blueprint.engines, deadline, turn, call).await;
+        let accepted = settle(store, answer)?;
         Ok(self.done(accepted))
     }
 
     /// S12: makes what the call wrote to its key-value store everybody's, before the instance takes another call. If that
     /// fails the call has failed, and the instance, which thinks otherwise, is gone.
     async fn commit(&mut self, deadline: Deadline) -> Result<(), Failed> {
-        let state = self.store.data_mut();
-        if state.call.writes.is_empty() {
+        let writes = &mut self.store.data_mut().call.writes;
+        if writes.is_empty() {
             return Ok(());
         }
-        let writes = std::mem::take(&mut state.call.writes);
-        let made_of = state.blueprint.clone();
-        let answer = bounded(deadline, &self.turn, async {
-            Ok(made_of.key_value.commit(writes).await)
+        let writes = std::mem::take(writes);
+        Box::pin(self.commit_these(writes, deadline)).await
+    }
+
+    async fn commit_these(&mut self, writes: WriteBuffer, deadline: Deadline) -> Result<(), Failed> {
+        let Blueprint {
+            engines,
+            key_value,
+            name,
+            ..
+        } = &*self.blueprint;
+        let answer = bounded(engines, deadline, &self.turn, async {
+            Ok(key_value.commit(writes).await)
         })
         .await;
         let committed = match answer {
@@ -245,7 +286,7 @@ impl Instance {
             answer => settle(&mut self.store, answer)?,
         };
         committed.map_err(|error| Failed {
-            fault: keyvalue::not_committed(&made_of.name, &error),
+            fault: keyvalue::not_committed(name, &error),
             outbox: Vec::new(),
             fuel: fuel_used(&self.store),
         })
@@ -257,12 +298,11 @@ impl Instance {
     }
 
     /// Sets deadline and fuel anew (S2) and clears what the last call left.
-    fn arm(&mut self, phase: Phase, event: Option<Event>, deadline: Deadline) -> Result<Arc<Blueprint>, Failed> {
-        arm(&mut self.store, phase, event, deadline)?;
-        Ok(self.store.data().blueprint.clone())
+    fn arm(&mut self, phase: Phase, event: Option<Event>, deadline: Deadline) -> Result<(), Failed> {
+        arm(&mut self.store, phase, event, deadline)
     }
 
-    fn done<T>(mut self, value: T) -> Done<T> {
+    fn done<T>(mut self: Box<Self>, value: T) -> Done<T> {
         #[cfg(feature = "wasi-http")]
         self.store.data_mut().http.end_call();
         let call = &mut self.store.data_mut().call;
@@ -318,14 +358,21 @@ enum Answer<T> {
 }
 
 /// Runs a call to its end or its deadline. S9: a panic in a host function is an end like others, whatever the call is for.
-async fn bounded<T>(deadline: Deadline, turn: &Turn, call: impl Future<Output = wasmtime::Result<T>>) -> Answer<T> {
+async fn bounded<T>(
+    engines: &Engines,
+    deadline: Deadline,
+    turn: &Turn,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> Answer<T> {
+    let _running = turn.enter();
     let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
     let call = poll_fn(|context| {
+        engines.keep_ticking();
         let polled = call.as_mut().poll(context);
         turn.release();
         polled
     });
-    match timeout_at(deadline.at, call).await {
+    match by(deadline.at, call).await {
         Ok(Ok(returned)) => Answer::Returned(returned),
         Ok(Err(panic)) => Answer::HostPanic(panic_message(&*panic)),
         Err(_) => Answer::Late,

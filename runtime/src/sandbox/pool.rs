@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::by;
 use crate::event::Event;
 use crate::handler::{Completion, Delivery, Fault, Uncommitted};
 use crate::outcome::Class;
@@ -24,7 +25,7 @@ pub(crate) struct Pool {
     /// One for each instance there may be; closed when the plugin stops.
     pub(super) permits: Semaphore,
     /// Persistent instances that wait for work. A permit without an instance here means: make a fresh one.
-    idle: Mutex<Vec<(usize, Instance)>>,
+    idle: Mutex<Vec<(usize, Box<Instance>)>>,
     /// Where events of one lane go to the same instance: the place of each.
     pub(super) affinity: Affinity,
     returned: Notify,
@@ -61,7 +62,7 @@ impl Supervision {
 }
 
 /// Instances that have not been started yet.
-pub(crate) struct Instances(Vec<Instance>);
+pub(crate) struct Instances(Vec<Box<Instance>>);
 
 /// How a plugin feels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +133,7 @@ impl Pool {
     /// Gives one event to an instance by a deadline, on the caller's task.
     ///
     /// Cancellation safe: dropped while it waits, it costs nothing; dropped while the guest runs, it costs the instance.
-    pub(crate) async fn handle(self: &Arc<Self>, handler: u32, delivery: Delivery, deadline: Deadline) -> Completion {
+    pub(crate) async fn handle(self: &Arc<Self>, handler: u32, delivery: &Delivery, deadline: Deadline) -> Completion {
         match self.try_handle(handler, delivery, deadline).await {
             Ok(completion) => completion,
             Err(Failed { fault, outbox, fuel }) => {
@@ -150,18 +151,33 @@ impl Pool {
     async fn try_handle(
         self: &Arc<Self>,
         handler: u32,
-        delivery: Delivery,
+        delivery: &Delivery,
         deadline: Deadline,
     ) -> Result<Completion, Failed> {
-        let (slot, deadline) = self.slot(deadline, delivery.lane).await?;
-        let (slot, instance, mut outbox) = slot.instance(deadline, Some(&delivery.event)).await?;
+        // What has to wait is in boxes of its own: the way without a wait is short, and so is its future.
+        let (slot, deadline, waited) = match self.free_slot(delivery.lane) {
+            Some(slot) => (slot, deadline, false),
+            None => {
+                let (slot, deadline) = Box::pin(self.slot(deadline, delivery.lane)).await?;
+                (slot, deadline, true)
+            }
+        };
+        let (slot, instance, mut outbox, now) = match slot.idle() {
+            Some(instance) if !waited => (slot, instance, Vec::new(), delivery.started),
+            Some(instance) => (slot, instance, Vec::new(), Instant::now()),
+            None => {
+                let fresh = Box::pin(slot.fresh_instance(deadline, Some(&delivery.event)));
+                let (slot, instance, outbox) = fresh.await?;
+                (slot, instance, outbox, Instant::now())
+            }
+        };
         let Done {
             instance,
             value,
             outbox: published,
             fuel,
             writes,
-        } = match instance.handle(handler, delivery, deadline).await {
+        } = match instance.handle(handler, delivery, now, deadline).await {
             Ok(done) => done,
             Err(failed) => return Err(Failed { outbox, ..failed }),
         };
@@ -169,10 +185,10 @@ impl Pool {
             outbox.extend(published);
         }
         let uncommitted = match writes {
-            Some(writes) => Some(Uncommitted {
-                writes,
+            Some(writes) => Some(Box::new(Uncommitted {
+                writes: *writes,
                 instance: Box::new(slot.hold(instance)),
-            }),
+            })),
             None => {
                 slot.keep(instance);
                 None
@@ -190,7 +206,10 @@ impl Pool {
     pub(crate) async fn accepts(self: &Arc<Self>, event: &Event, chain: Deadline) -> Result<bool, Fault> {
         let deadline = chain.or_earlier(Deadline::of_limits(&self.blueprint.limits));
         let verdict = async {
-            let (slot, deadline) = self.slot(deadline, None).await?;
+            let (slot, deadline) = match self.free_slot(None) {
+                Some(slot) => (slot, deadline),
+                None => Box::pin(self.slot(deadline, None)).await?,
+            };
             // A filter has no bus to publish to, not even in `start`.
             let (slot, instance, _) = slot.instance(deadline, None).await?;
             let done = instance.accepts(event, deadline).await?;
@@ -209,7 +228,7 @@ impl Pool {
         let Ok(permit) = self.permits.try_acquire() else {
             return (Health::Busy, Vec::new());
         };
-        let Some(place) = self.affinity.try_take() else {
+        let Some(place) = self.affinity.any_free() else {
             return (Health::Busy, Vec::new());
         };
         let slot = Slot::new(self, Some(permit), place);
@@ -274,9 +293,16 @@ impl Pool {
         self.idle().iter().map(|(_, instance)| instance.memory()).collect()
     }
 
+    /// A place to run, if there is one now. Whoever waits for one has it before.
+    fn free_slot(self: &Arc<Self>, lane: Option<u64>) -> Option<Slot<'_>> {
+        let place = self.affinity.try_take(lane)?;
+        let permit = self.permits.try_acquire().ok()?;
+        Some(Slot::new(self, Some(permit), place))
+    }
+
     /// A place to run, or `overloaded` when there is none by the deadline; and the deadline for a call that begins now.
     async fn slot(self: &Arc<Self>, deadline: Deadline, lane: Option<u64>) -> Result<(Slot<'_>, Deadline), Fault> {
-        let place = match timeout_at(deadline.at, self.affinity.take(lane)).await {
+        let place = match by(deadline.at, self.affinity.take(lane)).await {
             Ok(place) => place,
             Err(_) => return Err(self.busy(deadline.set_by)),
         };
@@ -287,7 +313,7 @@ impl Pool {
             slot.take(permit);
             return Ok((slot, deadline));
         }
-        match timeout_at(deadline.at, self.permits.acquire()).await {
+        match by(deadline.at, self.permits.acquire()).await {
             Ok(Ok(permit)) => slot.take(permit),
             Ok(Err(_)) => return Err(Fault::new(Class::Unavailable, self.closed())),
             Err(_) => return Err(self.busy(deadline.set_by)),
@@ -361,7 +387,7 @@ impl Pool {
     }
 
     /// Keeps a healthy instance for the next event of its place, if instances live that long.
-    pub(super) fn keep(&self, place: usize, instance: Instance) {
+    pub(super) fn keep(&self, place: usize, instance: Box<Instance>) {
         if self.blueprint.isolation == Isolation::Persistent && self.quarantined.get().is_none() {
             self.idle().push((place, instance));
         }
@@ -375,7 +401,7 @@ impl Pool {
     }
 
     /// An instance that waits: that of the place, where it matters which.
-    pub(super) fn take_idle(&self, place: usize) -> Option<Instance> {
+    pub(super) fn take_idle(&self, place: usize) -> Option<Box<Instance>> {
         let mut idle = self.idle();
         if !self.affinity.matter() {
             return idle.pop().map(|(_, instance)| instance);
@@ -384,7 +410,7 @@ impl Pool {
         Some(idle.swap_remove(at).1)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(usize, Instance)>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(usize, Box<Instance>)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

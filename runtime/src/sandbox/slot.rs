@@ -29,7 +29,7 @@ impl<'a> Slot<'a> {
     }
 
     /// Keeps the instance for the next event.
-    pub(super) fn keep(&self, instance: Instance) {
+    pub(super) fn keep(&self, instance: Box<Instance>) {
         self.pool.keep(self.place.at, instance);
     }
 
@@ -38,19 +38,33 @@ impl<'a> Slot<'a> {
     }
 
     /// An instance that waits, or a fresh one with what its `start` published.
-    ///
-    /// `start` has the time that the plugin's limits give, whatever the deadline is: a handler that has less, or a publisher
-    /// who waits less long, must not be the end of every instance before it has begun. Where the deadline passes first the
-    /// caller is told `overloaded`, and the start goes on in this slot, for the next call.
     pub(super) async fn instance(
         self,
         deadline: Deadline,
         cause: Option<&Event>,
-    ) -> Result<(Self, Instance, Vec<Event>), Failed> {
-        let pool = self.pool;
-        if let Some(instance) = pool.take_idle(self.place.at) {
-            return Ok((self, instance, Vec::new()));
+    ) -> Result<(Self, Box<Instance>, Vec<Event>), Failed> {
+        match self.idle() {
+            Some(instance) => Ok((self, instance, Vec::new())),
+            None => self.fresh_instance(deadline, cause).await,
         }
+    }
+
+    /// An instance that waits.
+    pub(super) fn idle(&self) -> Option<Box<Instance>> {
+        self.pool.take_idle(self.place.at)
+    }
+
+    /// A fresh one, with what its `start` published.
+    ///
+    /// `start` has the time that the plugin's limits give, whatever the deadline is: a handler that has less, or a publisher
+    /// who waits less long, must not be the end of every instance before it has begun. Where the deadline passes first the
+    /// caller is told `overloaded`, and the start goes on in this slot, for the next call.
+    pub(super) async fn fresh_instance(
+        self,
+        deadline: Deadline,
+        cause: Option<&Event>,
+    ) -> Result<(Self, Box<Instance>, Vec<Event>), Failed> {
+        let pool = self.pool;
         let (backoff, name) = (&pool.backoff, &pool.blueprint.name);
         let attempt = backoff.begin().map_err(|early| not_yet(name, &early))?;
         if deadline.set_by == SetBy::Limits {
@@ -79,7 +93,7 @@ impl<'a> Slot<'a> {
     }
 
     /// The instance, kept from other calls until what it wrote is committed.
-    pub(super) fn hold(self, instance: Instance) -> Held {
+    pub(super) fn hold(self, instance: Box<Instance>) -> Held {
         Held {
             instance,
             kept: self.stay(),
@@ -121,7 +135,7 @@ impl Drop for Kept {
 /// An instance in its place, between a call that wrote to the key-value store and the commit of that.
 pub(super) struct Held {
     // Gone before its place is free.
-    instance: Instance,
+    instance: Box<Instance>,
     kept: Kept,
 }
 
@@ -146,7 +160,7 @@ async fn start(
     deadline: Deadline,
     cause: Option<Event>,
     attempt: Try,
-) -> Result<(Instance, Vec<Event>), Failed> {
+) -> Result<(Box<Instance>, Vec<Event>), Failed> {
     let made = Instance::new(&pool.blueprint, deadline);
     let started = async { made.await?.start(deadline, cause.as_ref()).await };
     match started.await {

@@ -6,8 +6,8 @@
 //! less time than that never hears of it.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Semaphore;
 
@@ -17,9 +17,11 @@ const LONG: u32 = 100;
 /// What the epoch callback makes a store wait for.
 pub(super) type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The permits of a runtime; none where it has one worker thread, which can't be kept free.
-#[derive(Clone)]
-pub(super) struct Turns(Option<Arc<Semaphore>>);
+/// The instances of a runtime, and their permits; none where it has one worker thread, which can't be kept free.
+pub(super) struct Turns {
+    permits: Option<Arc<Semaphore>>,
+    all: Mutex<Vec<Weak<Shared>>>,
+}
 
 impl Turns {
     /// For tokio's runtime that the caller is in.
@@ -29,15 +31,36 @@ impl Turns {
     }
 
     fn of(workers: usize) -> Self {
-        Self((workers > 1).then(|| Arc::new(Semaphore::new(workers - 1))))
+        Self {
+            permits: (workers > 1).then(|| Arc::new(Semaphore::new(workers - 1))),
+            all: Mutex::default(),
+        }
     }
 
     /// For one instance.
     pub(super) fn turn(&self) -> Turn {
-        Turn(Arc::new(Shared {
-            permits: self.0.clone(),
+        let shared = Arc::new(Shared {
+            permits: self.permits.clone(),
             held: AtomicBool::new(false),
-        }))
+            runs: AtomicBool::new(false),
+        });
+        let mut all = self.all();
+        if all.len() == all.capacity() {
+            all.retain(|shared| shared.strong_count() > 0);
+        }
+        all.push(Arc::downgrade(&shared));
+        Turn(shared)
+    }
+
+    /// How many instances are at work on a call.
+    pub(super) fn running(&self) -> usize {
+        let all = self.all();
+        let shared = all.iter().filter_map(Weak::upgrade);
+        shared.filter(|shared| shared.runs.load(Ordering::Relaxed)).count()
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -49,9 +72,26 @@ struct Shared {
     permits: Option<Arc<Semaphore>>,
     /// Whether it has a permit: between the end of a wait and the end of the poll that goes on from there.
     held: AtomicBool,
+    /// Whether it is at work. A flag of its own and not a part of a count: the instances of two threads would fight over that.
+    runs: AtomicBool,
+}
+
+/// An instance is at work until this is dropped.
+pub(super) struct Running<'a>(&'a Shared);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.runs.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Turn {
+    /// Says that a call runs.
+    pub(super) fn enter(&self) -> Running<'_> {
+        self.0.runs.store(true, Ordering::Relaxed);
+        Running(&self.0)
+    }
+
     /// What a call has to wait for that still computes at so many ticks.
     pub(super) fn at_tick(&self, ticks: u32) -> Wait {
         if ticks < LONG || self.0.permits.is_none() {

@@ -1,5 +1,7 @@
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use foldhash::quality::FixedState;
 
 /// The children of a node by token: a map whose clones share nearly everything.
 ///
@@ -142,9 +144,7 @@ fn find<N>(entries: &[Entry<N>], hash: u64, token: &str) -> Result<usize, usize>
 }
 
 fn hash_of(token: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    token.hash(&mut hasher);
-    hasher.finish()
+    FixedState::default().hash_one(token)
 }
 
 #[cfg(test)]

@@ -1,0 +1,60 @@
+//! Something changed that others may wait for: free where nobody does.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+use tokio::sync::Notify;
+
+/// Tokio's `Notify`, whose lock is only taken while somebody waits: it is told at every event.
+#[derive(Default)]
+pub(super) struct Signal {
+    waiting: AtomicUsize,
+    changed: Notify,
+}
+
+/// Counts one who waits until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        // Pairs with the fence in `tell`: either that sees who waits, or who waits sees what has changed.
+        fence(Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Signal {
+    /// Everyone who waits looks again. To be called after the change.
+    pub(super) fn tell(&self) {
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Looks now, and again after each change, until there is something to see.
+    ///
+    /// Cancellation safe: dropped while it waits it has seen nothing.
+    pub(super) async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // Registered before the look, so that no change in between is missed.
+            changed.as_mut().enable();
+            if let Some(seen) = look() {
+                return seen;
+            }
+            changed.await;
+        }
+    }
+}
