@@ -16,8 +16,8 @@ use crate::delivery::{DeliveryId, StoreError};
 /// How many events of one handler may be handled and not yet acknowledged on the disk.
 const MOST: u32 = 1024;
 
-/// How long they wait for others: each time they go they cost an fsync, which publishers would wait for.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long they wait for others; the store then waits as long for a commit that takes them along.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Those of one handler.
 pub(crate) struct Acknowledgements {
