@@ -14,7 +14,7 @@ use crate::delivery::{
 };
 use crate::handler::BoxFuture;
 
-/// How long acknowledgements wait for something else that is committed.
+/// How long acknowledgements wait for a commit that takes them along: one of their own is an fsync that publishers wait for.
 const RIDE: Duration = Duration::from_millis(1);
 
 impl DeliveryStore for DurableStore {
