@@ -404,6 +404,40 @@ mod tests {
         assert_eq!(*heard.lock().unwrap(), (0..200).collect::<Vec<_>>());
     }
 
+    /// D2: what rides along is in the transaction of the next job, or in its own when none comes; what is there at the end is
+    /// done, what comes later is refused.
+    #[tokio::test(start_paused = true)]
+    async fn d2_what_rides_along_goes_with_the_next_job_or_when_its_patience_ends() {
+        const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+        let worker = worker();
+        let ride = |x, patience| {
+            let worker = worker.clone();
+            async move { worker.ride_along(insert(x), Box::new(|_| ()), patience).await }
+        };
+        let (alone, joined) = tokio::join!(ride(1, FOR_EVER), worker.run(insert(2)));
+        assert!(alone.is_ok() && joined.is_ok());
+        assert!(ride(3, Duration::from_millis(1)).await.is_ok());
+        assert_eq!(count(&worker).await, 3);
+        let mut waits = Box::pin(ride(4, FOR_EVER));
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        worker.end();
+        assert!(waits.await.is_ok());
+        let late = ride(5, FOR_EVER).await;
+        assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
+    }
+
+    /// D2: what rides along and fails undoes itself alone, and nothing of those who took it along.
+    #[tokio::test]
+    async fn d2_what_rides_along_and_fails_undoes_itself_only() {
+        let worker = worker();
+        worker.run(insert(1)).await.unwrap();
+        let twice = worker.ride_along(insert(1), Box::new(|_| ()), Duration::from_secs(3600));
+        let (twice, other) = tokio::join!(twice, worker.run(insert(2)));
+        assert!(matches!(twice, Err(StoreError::Failed(_))));
+        assert!(other.is_ok());
+        assert_eq!(count(&worker).await, 2);
+    }
+
     /// D2: what was handed over is done before the thread ends, whoever waits for it; what comes later is refused.
     #[tokio::test]
     async fn d2_the_end_waits_for_what_was_handed_over() {
