@@ -406,7 +406,7 @@ mod tests {
 
     /// D2: what rides along is in the transaction of the next job, or in its own when none comes; what is there at the end is
     /// done, what comes later is refused.
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn d2_what_rides_along_goes_with_the_next_job_or_when_its_patience_ends() {
         const FOR_EVER: Duration = Duration::from_secs(1_000_000);
         let worker = worker();
