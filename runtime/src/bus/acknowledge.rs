@@ -1,9 +1,9 @@
-//! Acknowledgements: ends of stored deliveries that want nothing else done go to the disk together (D2).
+//! Acknowledgements: ends of stored deliveries that want nothing else done go to the disk together (D2), the first at once, and
+//! those that come while it is on its way after it.
 //!
 //! Nobody waits for them. Should the process end before they are there, the events come again; so they are bounded.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
@@ -15,9 +15,6 @@ use crate::delivery::{DeliveryId, StoreError};
 
 /// How many events of one handler may be handled and not yet acknowledged on the disk.
 const MOST: u32 = 1024;
-
-/// How long they wait for others: each time they go they cost an fsync, which publishers would wait for.
-const GATHER: Duration = Duration::from_millis(2);
 
 /// Those of one handler.
 pub(crate) struct Acknowledgements {
@@ -81,7 +78,6 @@ impl Bus {
             let (bus, endpoint) = (self.clone(), endpoint.clone());
             self.follow_up(async move {
                 loop {
-                    sleep(GATHER).await;
                     let together = endpoint.acknowledgements.take();
                     if together.is_empty() || !bus.forget(&endpoint, &together).await {
                         return;

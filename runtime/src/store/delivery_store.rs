@@ -14,6 +14,9 @@ use crate::delivery::{
 };
 use crate::handler::BoxFuture;
 
+/// How long acknowledgements wait for a commit that takes them along: one of their own is an fsync that publishers wait for.
+const RIDE: Duration = Duration::from_millis(1);
+
 impl DeliveryStore for DurableStore {
     fn append(&self, new: NewEvent, then: Then<Vec<Stored>>) -> Appending {
         let (record, window) = (Record::of(&new.event), self.0.options.deduplication);
@@ -36,7 +39,7 @@ impl DeliveryStore for DurableStore {
 
     fn acknowledge(&self, ids: Vec<DeliveryId>, then: Then<()>) -> BoxFuture<'_, Result<(), StoreError>> {
         let work = move |db: &Connection| ids.iter().try_for_each(|id| deliveries::remove(db, *id).map(drop));
-        Box::pin(self.0.writer.run_then(work, then))
+        Box::pin(self.0.writer.ride_along(work, then, RIDE))
     }
 
     fn load(

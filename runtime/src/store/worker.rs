@@ -4,8 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
+use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::delivery::{StoreError, Then};
@@ -32,13 +33,20 @@ trait Job: Send {
 
 enum Message {
     Job(Box<dyn Job>),
+    /// Takes what rides along, though nothing else is asked.
+    Flush,
     /// No more of them.
     End,
 }
 
+/// Jobs that want no transaction of their own. None when the thread takes no more.
+type Riders = Arc<Mutex<Option<Vec<Box<dyn Job>>>>>;
+
 /// Its handle; the thread ends when it is told to, or this is dropped, and all is done.
 pub(super) struct Worker {
     jobs: mpsc::UnboundedSender<Message>,
+    /// Jobs that go with the next transaction, whoever's that is.
+    riders: Riders,
     room: Arc<Semaphore>,
     /// Nobody at the other end: it has ended.
     ended: watch::Receiver<()>,
@@ -55,13 +63,16 @@ impl Worker {
     ) -> Result<Self, StoreError> {
         let (jobs, waiting) = mpsc::unbounded_channel();
         let (at_work, ended) = watch::channel(());
+        let riders = Riders::new(Mutex::new(Some(Vec::new())));
+        let riding = riders.clone();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _at_work = at_work;
-            close(serve(db, waiting));
+            close(serve(db, waiting, &riding));
         });
         let thread = thread.map_err(|error| StoreError::Failed(format!("no thread for the store: {error}")))?;
         Ok(Self {
             jobs,
+            riders,
             room: Arc::new(Semaphore::new(WAITING)),
             ended,
             id: thread.thread().id(),
@@ -133,6 +144,37 @@ impl Worker {
         }
     }
 
+    /// The same, in the transaction of whatever is asked next, so that it costs no fsync of its own; in one of its own when
+    /// nothing is asked for `patience`. What is asked by other ways is not held up, nor held in order with it.
+    pub(super) async fn ride_along<T, W>(&self, work: W, then: Then<T>, patience: Duration) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let room = self.room.clone().acquire_owned().await.ok();
+        let is_open = room.is_some();
+        let (answer, mut answered) = oneshot::channel();
+        let job = Box::new(Work {
+            work,
+            value: None,
+            then,
+            answer,
+            room,
+        });
+        match self.riders.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(riders) if is_open => riders.push(job),
+            _ => return Err(StoreError::Closed),
+        }
+        let answer = match tokio::time::timeout(patience, &mut answered).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let _ = self.jobs.send(Message::Flush);
+                answered.await
+            }
+        };
+        answer.map_err(|_| StoreError::Closed)?
+    }
+
     /// Takes no more jobs; the thread ends when it has done those that it has.
     pub(super) fn end(&self) {
         self.room.close();
@@ -165,18 +207,24 @@ impl Drop for Worker {
 }
 
 /// Until all is done.
-fn serve(mut db: Connection, mut waiting: mpsc::UnboundedReceiver<Message>) -> Connection {
+fn serve(mut db: Connection, mut waiting: mpsc::UnboundedReceiver<Message>, riders: &Riders) -> Connection {
     let mut messages = Vec::new();
     while waiting.blocking_recv_many(&mut messages, TOGETHER) > 0 {
         let mut batch = Vec::with_capacity(messages.len());
         for message in messages.drain(..) {
             match message {
                 Message::Job(job) => batch.push(job),
+                Message::Flush => {}
                 Message::End => waiting.close(),
             }
         }
+        let mut riders = riders.lock().unwrap_or_else(PoisonError::into_inner);
+        batch.append(riders.as_mut().unwrap_or(&mut Vec::new()));
+        drop(riders);
         commit(&mut db, batch);
     }
+    let last = riders.lock().unwrap_or_else(PoisonError::into_inner).take();
+    commit(&mut db, last.unwrap_or_default());
     db
 }
 
@@ -222,10 +270,13 @@ where
     }
 }
 
-/// All of them in one transaction, or each in its own where that one failed.
+/// All of them in one transaction; without those that fail where some do; or each in its own where that one failed.
 fn commit(db: &mut Connection, mut batch: Vec<Box<dyn Job>>) {
     if batch.is_empty() {
         return;
+    }
+    if all_or_nothing(db, &mut batch).is_ok() {
+        return batch.into_iter().for_each(|job| job.end(Ok(())));
     }
     match together(db, &mut batch) {
         Ok(results) => end(batch, results),
@@ -245,13 +296,30 @@ fn end(batch: Vec<Box<dyn Job>>, results: Vec<Result<(), StoreError>>) {
     batch.into_iter().zip(results).for_each(|(job, result)| job.end(result));
 }
 
-/// One transaction; what a job did that failed is undone alone. An error means that nothing was committed.
-fn together(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+/// One transaction for jobs of which none fails, as nearly always: savepoints, which copy each page before it is changed, are
+/// not needed then. An error means that nothing was committed.
+fn all_or_nothing(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    let transaction = begin(db)?;
+    for job in batch {
+        job.run(&transaction)?;
+        if transaction.is_autocommit() {
+            return Err(StoreError::Failed("the transaction was lost".to_owned()));
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+fn begin(db: &mut Connection) -> Result<Transaction<'_>, StoreError> {
     let behavior = match db.is_readonly("main")? {
         true => TransactionBehavior::Deferred,
         false => TransactionBehavior::Immediate,
     };
-    let mut transaction = db.transaction_with_behavior(behavior)?;
+    Ok(db.transaction_with_behavior(behavior)?)
+}
+
+/// One transaction; what a job did that failed is undone alone. An error means that nothing was committed.
+fn together(db: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    let mut transaction = begin(db)?;
     let mut results = Vec::with_capacity(batch.len());
     for job in batch {
         let savepoint = transaction.savepoint()?;
@@ -334,6 +402,40 @@ mod tests {
         let results = futures_util::future::join_all(jobs).await;
         assert!(results.iter().all(Result::is_ok));
         assert_eq!(*heard.lock().unwrap(), (0..200).collect::<Vec<_>>());
+    }
+
+    /// D2: what rides along is in the transaction of the next job, or in its own when none comes; what is there at the end is
+    /// done, what comes later is refused.
+    #[tokio::test]
+    async fn d2_what_rides_along_goes_with_the_next_job_or_when_its_patience_ends() {
+        const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+        let worker = worker();
+        let ride = |x, patience| {
+            let worker = worker.clone();
+            async move { worker.ride_along(insert(x), Box::new(|_| ()), patience).await }
+        };
+        let (alone, joined) = tokio::join!(ride(1, FOR_EVER), worker.run(insert(2)));
+        assert!(alone.is_ok() && joined.is_ok());
+        assert!(ride(3, Duration::from_millis(1)).await.is_ok());
+        assert_eq!(count(&worker).await, 3);
+        let mut waits = Box::pin(ride(4, FOR_EVER));
+        assert!(futures_util::poll!(&mut waits).is_pending());
+        worker.end();
+        assert!(waits.await.is_ok());
+        let late = ride(5, FOR_EVER).await;
+        assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
+    }
+
+    /// D2: what rides along and fails undoes itself alone, and nothing of those who took it along.
+    #[tokio::test]
+    async fn d2_what_rides_along_and_fails_undoes_itself_only() {
+        let worker = worker();
+        worker.run(insert(1)).await.unwrap();
+        let twice = worker.ride_along(insert(1), Box::new(|_| ()), Duration::from_secs(3600));
+        let (twice, other) = tokio::join!(twice, worker.run(insert(2)));
+        assert!(matches!(twice, Err(StoreError::Failed(_))));
+        assert!(other.is_ok());
+        assert_eq!(count(&worker).await, 2);
     }
 
     /// D2: what was handed over is done before the thread ends, whoever waits for it; what comes later is refused.
