@@ -65,7 +65,7 @@ impl Bus {
             targets if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) => {
                 return Box::pin(self.publish_stored(&event, targets.as_slice(), patience)).await;
             }
-            Targets::One(endpoint) => vec![self.publish_to(&endpoint, &event, patience).await],
+            Targets::One(endpoint) => vec![self.publish_to(&endpoint, event, patience).await],
             Targets::Many(endpoints) => Box::pin(self.publish_to_all(endpoints, &event, patience)).await,
         };
         Ok(Report::delivered(outcomes, 0))
@@ -82,7 +82,7 @@ impl Bus {
         let mut pended = Vec::new();
         let attempts = endpoints
             .iter()
-            .map(|endpoint| self.publish_to(endpoint, event, patience));
+            .map(|endpoint| self.publish_to(endpoint, event.clone(), patience));
         let outcomes = fan_out::all(attempts, |at| pended.push(at)).await;
         pended
             .into_iter()
@@ -92,22 +92,22 @@ impl Bus {
     }
 
     /// One attempt at one handler: at once, or where others are ahead in its turn.
-    async fn publish_to(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: &Event, patience: Patience) -> Outcome {
+    async fn publish_to(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: Event, patience: Patience) -> Outcome {
         let Patience { started, now, limit } = patience;
         let (end, of) = endpoint.deadline(started, limit);
         if end <= now {
             return endpoint.not_called(started, of);
         }
-        let lane = endpoint.lane(event);
+        let lane = endpoint.lane(&event);
         if !endpoint.queue.may_go_at_once(lane.as_ref()) {
-            return Box::pin(self.publish_in_turn(endpoint, event, started, (end, of))).await;
+            return Box::pin(self.publish_in_turn(endpoint, &event, started, (end, of))).await;
         }
         // B6: until it is done with, nothing of its lane goes.
         let turn = Turn::new(self, endpoint, lane);
         let Ok(passage) = endpoint.passage() else {
             return endpoint.tripped(started);
         };
-        let (event, origin) = (event.clone(), Origin::Publisher);
+        let origin = Origin::Publisher;
         let delivery = Delivery {
             event,
             attempt: 1,
@@ -167,7 +167,7 @@ impl Bus {
     async fn outcome_by(self: &Arc<Self>, way: Way<'_>, event: &Event, patience: Patience) -> Option<Outcome> {
         let Patience { started, limit, .. } = patience;
         match way {
-            Way::Now(endpoint) => Some(self.publish_to(endpoint, event, patience).await),
+            Way::Now(endpoint) => Some(self.publish_to(endpoint, event.clone(), patience).await),
             Way::Stored(endpoint, waiting) => Some(self.outcome_of_stored(endpoint, waiting, started).await),
             Way::Full(endpoint) => {
                 let (end, of) = endpoint.deadline(started, limit);

@@ -4,15 +4,15 @@
 //! gone, store and all: a poisoned instance can't be entered again because nobody has it (S5).
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
-use futures_util::FutureExt;
 use tokio::time::Instant;
 use wasmtime::Store;
 
-use crate::clock::by;
+use crate::clock::Timer;
 use crate::delivery::PluginWrites;
 use crate::event::Event;
 use crate::handler::{Delivery, Fault, Outbox, panic_message};
@@ -85,8 +85,10 @@ impl Instance {
         let mut store = blueprint.store(deadline);
         arm(&mut store, Phase::Instantiate, None, deadline)?;
         let turn = store.data().turn.clone();
-        let instantiating = blueprint.pre.instantiate_async(&mut store);
-        let instantiated = bounded(&blueprint.engines, deadline, &turn, instantiating).await;
+        let instantiated = {
+            let instantiating = pin!(blueprint.pre.instantiate_async(&mut store));
+            bounded(&blueprint.engines, deadline, &turn, instantiating).await
+        };
         let instance = settle(&mut store, instantiated)?;
         let wrong = |interface| move |error: wasmtime::Error| other_types(&blueprint.name, interface, &error);
         let (plugin, work) = match &blueprint.exports {
@@ -118,7 +120,7 @@ impl Instance {
             turn,
             ..
         } = &mut *self;
-        let answer = bounded(&blueprint.engines, deadline, turn, plugin.call_describe(store)).await;
+        let answer = bounded(&blueprint.engines, deadline, turn, pin!(plugin.call_describe(store))).await;
         settle(&mut self.store, answer).map(lift_info)
     }
 
@@ -144,7 +146,7 @@ impl Instance {
             &blueprint.engines,
             deadline,
             turn,
-            plugin.call_start(store, &blueprint.config),
+            pin!(plugin.call_start(store, &blueprint.config)),
         )
         .await;
         match settle(&mut self.store, answer)? {
@@ -172,7 +174,7 @@ impl Instance {
             turn,
             ..
         } = &mut *self;
-        let answer = bounded(&blueprint.engines, deadline, turn, plugin.call_stop(store)).await;
+        let answer = bounded(&blueprint.engines, deadline, turn, pin!(plugin.call_stop(store))).await;
         settle(&mut self.store, answer)?;
         self.commit(deadline).await?;
         Ok(self.done(()))
@@ -188,7 +190,7 @@ impl Instance {
             turn,
             ..
         } = &mut *self;
-        let answer = bounded(&blueprint.engines, deadline, turn, plugin.call_health(store)).await;
+        let answer = bounded(&blueprint.engines, deadline, turn, pin!(plugin.call_health(store))).await;
         let health = settle(&mut self.store, answer)?.map_err(|text| self.store.data().shown(&text));
         Ok(self.done(health))
     }
@@ -219,8 +221,10 @@ impl Instance {
         let Work::Handler(guest) = work else {
             return Err(self.not_made_for("handle"));
         };
-        let call = guest.call_handle(&mut *store, handler, lower(event), told);
-        let answer = bounded(&blueprint.engines, deadline, turn, call).await;
+        let answer = {
+            let call = pin!(guest.call_handle(&mut *store, handler, lower(event), told));
+            bounded(&blueprint.engines, deadline, turn, call).await
+        };
         let verdict = settle(store, answer)?;
         let verdict = verdict.map_err(|failure| lift_failure(failure, |text| store.data().shown(text)));
         let mut writes = None;
@@ -250,8 +254,10 @@ impl Instance {
         let Work::Filter(guest) = work else {
             return Err(self.not_made_for("accepts"));
         };
-        let call = guest.call_accepts(&mut *store, lower(event));
-        let answer = bounded(&blueprint.engines, deadline, turn, call).await;
+        let answer = {
+            let call = pin!(guest.call_accepts(&mut *store, lower(event)));
+            bounded(&blueprint.engines, deadline, turn, call).await
+        };
         let accepted = settle(store, answer)?;
         Ok(self.done(accepted))
     }
@@ -274,9 +280,12 @@ impl Instance {
             name,
             ..
         } = &*self.blueprint;
-        let answer = bounded(engines, deadline, &self.turn, async {
-            Ok(key_value.commit(writes).await)
-        })
+        let answer = bounded(
+            engines,
+            deadline,
+            &self.turn,
+            pin!(async { Ok(key_value.commit(writes).await) }),
+        )
         .await;
         let committed = match answer {
             // A store that takes so long is no fault of the guest's; a publisher who waits less long is told so.
@@ -358,25 +367,30 @@ enum Answer<T> {
 }
 
 /// Runs a call to its end or its deadline. S9: a panic in a host function is an end like others, whatever the call is for.
-async fn bounded<T>(
-    engines: &Engines,
+///
+/// The call is pinned by the caller, since a future that is given away is copied. A timer is made only for a call that waits.
+fn bounded<'a, T, F>(
+    engines: &'a Engines,
     deadline: Deadline,
-    turn: &Turn,
-    call: impl Future<Output = wasmtime::Result<T>>,
-) -> Answer<T> {
-    let _running = turn.enter();
-    let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
-    let call = poll_fn(|context| {
+    turn: &'a Turn,
+    mut call: Pin<&'a mut F>,
+) -> impl Future<Output = Answer<T>> + use<'a, T, F>
+where
+    F: Future<Output = wasmtime::Result<T>>,
+{
+    let running = turn.enter();
+    let mut timer = Timer::new(deadline.at);
+    poll_fn(move |context| {
+        let _ = &running;
         engines.keep_ticking();
-        let polled = call.as_mut().poll(context);
+        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
         turn.release();
-        polled
-    });
-    match by(deadline.at, call).await {
-        Ok(Ok(returned)) => Answer::Returned(returned),
-        Ok(Err(panic)) => Answer::HostPanic(panic_message(&*panic)),
-        Err(_) => Answer::Late,
-    }
+        match polled {
+            Ok(Poll::Ready(returned)) => Poll::Ready(Answer::Returned(returned)),
+            Ok(Poll::Pending) => timer.poll(context).map(|()| Answer::Late),
+            Err(panic) => Poll::Ready(Answer::HostPanic(panic_message(&*panic))),
+        }
+    })
 }
 
 /// What a call came to: its value, or the fault that ended it.
