@@ -62,6 +62,7 @@ impl Supervision {
 }
 
 /// Instances that have not been started yet.
+#[allow(clippy::vec_box, reason = "they go on in their boxes")]
 pub(crate) struct Instances(Vec<Box<Instance>>);
 
 /// How a plugin feels.
