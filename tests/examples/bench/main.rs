@@ -1,0 +1,76 @@
+//! The bench: the targets T1 to T10, each beside the raw thing where there is one, and figures without a target.
+//!
+//! `cargo xtask bench` builds what is needed and runs it. By hand, once guests and the release binary are there:
+//! `cargo run --release -p palisade-tests --example bench -- --quick --only T1,T5`.
+//!
+//! Both sides take turns in this process; a figure is the median of the rounds, and a ratio is that of the medians. The
+//! table goes to stdout, progress to stderr, and `target/bench/report.json` has the same for programs. On a machine that does
+//! other things the ratios mean little.
+
+mod arguments;
+mod fan_out;
+mod kill;
+mod ours;
+mod per_event;
+mod publish;
+mod queued;
+mod raw;
+mod report;
+mod turns;
+mod unmatched;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::arguments::Arguments;
+use crate::report::{Report, Row};
+
+const USAGE: &str = "usage: bench [--quick] [--only T1,T5,...] [--check]";
+const ROWS: &[&str] = &["T1", "T2", "T3", "T4", "T5", "T9"];
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1), ROWS) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments).await {
+        Ok(report) if arguments.check && !report.all_pass() => ExitCode::FAILURE,
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<Report> {
+    let mut report = Report::default();
+    for id in ROWS.iter().filter(|id| arguments.wants(id)) {
+        let begin = Instant::now();
+        let row = row(id, arguments).await.with_context(|| format!("measuring {id}"))?;
+        eprintln!("{id}: {:.1} s", begin.elapsed().as_secs_f64());
+        report.rows.extend(row);
+    }
+    let path = palisade_tests::target().join("bench/report.json");
+    report.write(&path)?;
+    report.print();
+    Ok(report)
+}
+
+async fn row(id: &str, arguments: &Arguments) -> Result<Option<Row>> {
+    Ok(Some(match id {
+        "T1" => publish::row(arguments).await?,
+        "T2" => queued::row(arguments).await?,
+        "T3" => fan_out::row(arguments).await?,
+        "T4" => unmatched::row(arguments).await?,
+        "T5" => per_event::row(arguments).await?,
+        "T9" => kill::row(arguments).await?,
+        _ => return Ok(None),
+    }))
+}

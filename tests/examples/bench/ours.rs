@@ -1,0 +1,56 @@
+//! Our side: runtimes and events, as an embedder has them.
+
+use std::path::Path;
+
+use anyhow::Result;
+use palisade::{Event, Grants, Pattern, PluginSpec, Runtime, RuntimeBuilder};
+use palisade_tests::plugin;
+
+/// The plugin that takes every event of the bench and does nothing with it, with the defaults of a plugin.
+pub(crate) fn probe() -> PluginSpec {
+    // Not those of the host: each plugin that starts would be an event to all others.
+    PluginSpec::from_file(plugin("probe")).grants(Grants::default().subscribe([events()]))
+}
+
+fn events() -> Pattern {
+    "bench.>".parse().expect("a pattern")
+}
+
+/// So many of them, by names of their own.
+pub(crate) fn probes(names: impl IntoIterator<Item = u32>) -> Vec<PluginSpec> {
+    let named = |number| probe().name(format!("probe-{number}"));
+    names.into_iter().map(named).collect()
+}
+
+/// A builder whose runtime takes little of the address space, so that several can live in this process.
+pub(crate) fn builder(instances: u32) -> RuntimeBuilder {
+    let mut engine = palisade::EngineOptions::default();
+    engine.max_instances = Some(instances);
+    Runtime::builder().engine(engine)
+}
+
+/// A runtime with these plugins, started.
+pub(crate) async fn runtime(specs: Vec<PluginSpec>) -> Result<Runtime> {
+    let runtime = builder(256).build()?;
+    runtime.launch(specs).await?;
+    Ok(runtime)
+}
+
+/// A runtime with room for thousands of instances, whose compiled code is kept in this directory.
+pub(crate) fn crowded(cache: &Path, instances: u32) -> Result<Runtime> {
+    Ok(builder(instances).cache_dir(cache).build()?)
+}
+
+/// An event of `bench.event` with so many bytes of JSON.
+pub(crate) fn event(bytes: usize) -> Result<Event> {
+    typed("bench.event", bytes)
+}
+
+/// The same of another type.
+pub(crate) fn typed(event_type: &str, bytes: usize) -> Result<Event> {
+    let frame = serde_json::json!({ "pad": "" }).to_string().len();
+    let pad = "x".repeat(bytes.saturating_sub(frame));
+    Ok(Event::builder(event_type, "/bench")
+        .json(&serde_json::json!({ "pad": pad }))
+        .build()?)
+}
