@@ -10,14 +10,17 @@
 mod arguments;
 mod fan_out;
 mod kill;
+mod memory;
 mod ours;
 mod per_event;
 mod publish;
 mod queued;
 mod raw;
 mod report;
+mod stdin;
 mod turns;
 mod unmatched;
+mod warm_start;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -28,20 +31,29 @@ use crate::arguments::Arguments;
 use crate::report::{Report, Row};
 
 const USAGE: &str = "usage: bench [--quick] [--only T1,T5,...] [--check]";
-const ROWS: &[&str] = &["T1", "T2", "T3", "T4", "T5", "T9"];
+const ROWS: &[&str] = &["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T9", "T10"];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args().skip(1), ROWS) {
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == memory::SIDE).is_some() {
+        return exit(memory::side(words).await.map(|()| true));
+    }
+    let arguments = match Arguments::parse(words, ROWS) {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!("error: {error}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match run(&arguments).await {
-        Ok(report) if arguments.check && !report.all_pass() => ExitCode::FAILURE,
-        Ok(_) => ExitCode::SUCCESS,
+    let report = run(&arguments).await;
+    exit(report.map(|report| !arguments.check || report.all_pass()))
+}
+
+fn exit(all_is_well: Result<bool>) -> ExitCode {
+    match all_is_well {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -70,7 +82,10 @@ async fn row(id: &str, arguments: &Arguments) -> Result<Option<Row>> {
         "T3" => fan_out::row(arguments).await?,
         "T4" => unmatched::row(arguments).await?,
         "T5" => per_event::row(arguments).await?,
+        "T6" => memory::row(arguments).await?,
+        "T7" => warm_start::row(arguments).await?,
         "T9" => kill::row(arguments).await?,
+        "T10" => stdin::row(arguments).await?,
         _ => return Ok(None),
     }))
 }

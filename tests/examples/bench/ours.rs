@@ -8,8 +8,12 @@ use palisade_tests::plugin;
 
 /// The plugin that takes every event of the bench and does nothing with it, with the defaults of a plugin.
 pub(crate) fn probe() -> PluginSpec {
-    // Not those of the host: each plugin that starts would be an event to all others.
-    PluginSpec::from_file(plugin("probe")).grants(Grants::default().subscribe([events()]))
+    granted(PluginSpec::from_file(plugin("probe")))
+}
+
+/// A plugin that gets the events of the bench, and not those of the host: each plugin that starts would be one to all others.
+pub(crate) fn granted(spec: PluginSpec) -> PluginSpec {
+    spec.grants(Grants::default().subscribe([events()]))
 }
 
 fn events() -> Pattern {
