@@ -9,6 +9,8 @@
 
 mod arguments;
 mod fan_out;
+mod figures;
+mod growth;
 mod kill;
 mod memory;
 mod ours;
@@ -25,13 +27,15 @@ mod warm_start;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::arguments::Arguments;
-use crate::report::{Report, Row};
+use crate::report::Report;
 
-const USAGE: &str = "usage: bench [--quick] [--only T1,T5,...] [--check]";
-const ROWS: &[&str] = &["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T9", "T10"];
+const USAGE: &str = "usage: bench [--quick] [--only T1,T5,figures,growth] [--check]";
+const IDS: &[&str] = &[
+    "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T9", "T10", "figures", "growth",
+];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
@@ -39,7 +43,7 @@ async fn main() -> ExitCode {
     if words.next_if(|word| word == memory::SIDE).is_some() {
         return exit(memory::side(words).await.map(|()| true));
     }
-    let arguments = match Arguments::parse(words, ROWS) {
+    let arguments = match Arguments::parse(words, IDS) {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!("error: {error}\n{USAGE}");
@@ -63,11 +67,12 @@ fn exit(all_is_well: Result<bool>) -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<Report> {
     let mut report = Report::default();
-    for id in ROWS.iter().filter(|id| arguments.wants(id)) {
+    for id in IDS.iter().filter(|id| arguments.wants(id)) {
         let begin = Instant::now();
-        let row = row(id, arguments).await.with_context(|| format!("measuring {id}"))?;
+        measure(id, arguments, &mut report)
+            .await
+            .with_context(|| format!("measuring {id}"))?;
         eprintln!("{id}: {:.1} s", begin.elapsed().as_secs_f64());
-        report.rows.extend(row);
     }
     let path = palisade_tests::target().join("bench/report.json");
     report.write(&path)?;
@@ -75,8 +80,8 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     Ok(report)
 }
 
-async fn row(id: &str, arguments: &Arguments) -> Result<Option<Row>> {
-    Ok(Some(match id {
+async fn measure(id: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {
+    let row = match id {
         "T1" => publish::row(arguments).await?,
         "T2" => queued::row(arguments).await?,
         "T3" => fan_out::row(arguments).await?,
@@ -86,6 +91,10 @@ async fn row(id: &str, arguments: &Arguments) -> Result<Option<Row>> {
         "T7" => warm_start::row(arguments).await?,
         "T9" => kill::row(arguments).await?,
         "T10" => stdin::row(arguments).await?,
-        _ => return Ok(None),
-    }))
+        "figures" => return Ok(report.figures.extend(figures::all(arguments).await?)),
+        "growth" => return Ok(report.figures.extend(growth::all(arguments).await?)),
+        _ => bail!("there is no {id}"),
+    };
+    report.rows.push(row);
+    Ok(())
 }

@@ -40,9 +40,29 @@ pub(crate) async fn runtime(specs: Vec<PluginSpec>) -> Result<Runtime> {
     Ok(runtime)
 }
 
-/// A runtime with room for thousands of instances, whose compiled code is kept in this directory.
+/// A runtime with room for thousands of instances, whose compiled code is kept in `cache` in this directory.
 pub(crate) fn crowded(cache: &Path, instances: u32) -> Result<Runtime> {
-    Ok(builder(instances).cache_dir(cache).build()?)
+    // One that others may enter would not be used.
+    Ok(builder(instances).cache_dir(cache.join("cache")).build()?)
+}
+
+/// A runtime with so many native handlers of the bench's events, which do nothing.
+pub(crate) fn natives(count: u32) -> Result<Runtime> {
+    let runtime = builder(1).build()?;
+    for number in 0..count {
+        runtime.subscribe("bench.event", &format!("native-{number}"), |_| {
+            std::future::ready(Ok(()))
+        })?;
+    }
+    Ok(runtime)
+}
+
+/// A runtime with so many probes, whose compiled code is in `cache` in this directory from the first one on.
+pub(crate) async fn crowd(cache: &Path, count: u32) -> Result<Runtime> {
+    let runtime = crowded(cache, count + 50)?;
+    runtime.launch(probes(0..1)).await?;
+    runtime.launch(probes(1..count)).await?;
+    Ok(runtime)
 }
 
 /// An event of `bench.event` with so many bytes of JSON.

@@ -95,7 +95,7 @@ impl Components {
 
 /// The milliseconds until so many of them run, in a runtime that was there before.
 pub(crate) async fn start(components: &Components, count: u32) -> Result<f64> {
-    let runtime = ours::crowded(&components.cache(), PLUGINS + 50)?;
+    let runtime = ours::crowded(components.directory.path(), PLUGINS + 50)?;
     let specs = components.specs(count);
     let begin = Instant::now();
     runtime.launch(specs).await?;
