@@ -51,6 +51,8 @@ fn figure(table: &'static str, n: u32, unit: &'static str, value: f64) -> Figure
 async fn plugins(arguments: &Arguments) -> Result<Vec<Figure>> {
     let most = arguments.count(MOST_PLUGINS, 1_000);
     let cache = tempfile::tempdir().context("no directory")?;
+    // Another runtime compiles it for this one.
+    drop(ours::crowd(cache.path(), 1).await?);
     let runtime = ours::crowded(cache.path(), most + 50)?;
     runtime.subscribe("other.event", "native", |_| std::future::ready(Ok(())))?;
     let event = ours::typed("other.event", 1024)?;

@@ -74,7 +74,7 @@ impl Row {
     }
 
     fn line(&self) -> String {
-        let raw = self.raw.map(|raw| number(raw)).unwrap_or_else(|| "-".to_owned());
+        let raw = self.raw.map(number).unwrap_or_else(|| "-".to_owned());
         let sign = if self.raw.is_some() { "x" } else { "" };
         format!(
             "{:<4} {:<58} {:>10} {:>10} {:<4} {:>8}{:1} <= {:<6} {}",

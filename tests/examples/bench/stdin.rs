@@ -17,7 +17,7 @@ use crate::publish::delivered;
 use crate::report::Row;
 use crate::turns::{each, nanos, turns};
 
-const WHAT: &str = "run --stdin, one wasm handler, per event; raw: parse + publish";
+const WHAT: &str = "run --stdin, one handler, 1 KiB; raw: parse and publish";
 /// What is there at each run, however many events there are, is taken off by a run with these only.
 const FEW: u32 = 1_000;
 
