@@ -81,9 +81,11 @@ async fn queued(events: u32) -> Result<f64> {
     let runtime = ours::builder(1).build()?;
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let entry = gate.clone();
-    let mut queue = QueuePolicy::default();
-    queue.events = events as usize + 1;
-    queue.bytes = 1 << 30;
+    let queue = QueuePolicy {
+        events: events as usize + 1,
+        bytes: 1 << 30,
+        ..QueuePolicy::default()
+    };
     let wait = move |_| {
         let entry = entry.clone();
         async move {

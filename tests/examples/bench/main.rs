@@ -30,7 +30,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::arguments::Arguments;
-use crate::report::Report;
+use crate::report::{Report, Row};
 
 const USAGE: &str = "usage: bench [--quick] [--only T1,T5,figures,growth] [--check]";
 const IDS: &[&str] = &[
@@ -81,20 +81,25 @@ async fn run(arguments: &Arguments) -> Result<Report> {
 }
 
 async fn measure(id: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {
-    let row = match id {
-        "T1" => publish::row(arguments).await?,
-        "T2" => queued::row(arguments).await?,
-        "T3" => fan_out::row(arguments).await?,
-        "T4" => unmatched::row(arguments).await?,
-        "T5" => per_event::row(arguments).await?,
-        "T6" => memory::row(arguments).await?,
-        "T7" => warm_start::row(arguments).await?,
-        "T9" => kill::row(arguments).await?,
-        "T10" => stdin::row(arguments).await?,
-        "figures" => return Ok(report.figures.extend(figures::all(arguments).await?)),
-        "growth" => return Ok(report.figures.extend(growth::all(arguments).await?)),
-        _ => bail!("there is no {id}"),
-    };
-    report.rows.push(row);
+    match id {
+        "figures" => report.figures.extend(figures::all(arguments).await?),
+        "growth" => report.figures.extend(growth::all(arguments).await?),
+        _ => report.rows.push(row(id, arguments).await?),
+    }
     Ok(())
+}
+
+async fn row(id: &str, arguments: &Arguments) -> Result<Row> {
+    match id {
+        "T1" => publish::row(arguments).await,
+        "T2" => queued::row(arguments).await,
+        "T3" => fan_out::row(arguments).await,
+        "T4" => unmatched::row(arguments).await,
+        "T5" => per_event::row(arguments).await,
+        "T6" => memory::row(arguments).await,
+        "T7" => warm_start::row(arguments).await,
+        "T9" => kill::row(arguments).await,
+        "T10" => stdin::row(arguments).await,
+        _ => bail!("there is no {id}"),
+    }
 }
