@@ -8,8 +8,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use palisade::{Class, Event, Grants, HandlerSpec, PluginSpec, Runtime};
-use palisade_tests::{event, hostile, limits, publishes, runtime_with, spec};
+use palisade::{Class, PluginSpec, Runtime};
+use palisade_tests::kills::{late, only};
+use palisade_tests::{event, hostile, limits, runtime_with, spec};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -28,9 +29,9 @@ async fn main() -> anyhow::Result<()> {
     println!("{:<44} {:>9} {:>9} {:>9}", "", "p50", "p99", "max");
     let mut holds = true;
     for sin in ["hostile.spin", "hostile.sleep"] {
-        let late = Times::of(kills(sin).await?);
-        late.show(&format!("outcome after the deadline, {sin}"));
-        holds &= verdict(late.p99 <= LATE, &format!("p99 is at most {LATE:?}"));
+        let kills = Times::of(late(sin, KILLS, DEADLINE).await?);
+        kills.show(&format!("outcome after the deadline, {sin}"));
+        holds &= verdict(kills.p99 <= LATE, &format!("p99 is at most {LATE:?}"));
     }
     let runtime = runtime_with([spinners(), spec("probe").name("neighbour")]).await;
     let alone = Times::of(neighbour(&runtime).await?);
@@ -56,25 +57,6 @@ async fn main() -> anyhow::Result<()> {
 fn verdict(holds: bool, what: &str) -> bool {
     println!("  {}: {what}", if holds { "holds" } else { "FAILS" });
     holds
-}
-
-/// How long after its deadline each kill came.
-async fn kills(sin: &str) -> anyhow::Result<Vec<Duration>> {
-    let mut short = HandlerSpec::default();
-    short.timeout = Some(DEADLINE);
-    let hurried = hostile().handler("sin", short).grants(only(sin)).quarantine(None);
-    let runtime = runtime_with([hurried]).await;
-    let mut late = Vec::new();
-    for _ in 0..KILLS {
-        let event = Event::builder(sin, "/tests").build()?;
-        let began = Instant::now();
-        let report = runtime.publish(event).await?;
-        let took = began.elapsed();
-        let class = report.of("hostile/sin").context("it got the event")?.class;
-        ensure!(class == Class::Timeout, "{sin} ended as {class}");
-        late.push(took.saturating_sub(DEADLINE));
-    }
-    Ok(late)
 }
 
 /// How long each of the neighbour's events took from when it was handed over.
@@ -117,10 +99,6 @@ fn spinners() -> PluginSpec {
 fn spin(runtime: &Runtime) -> Vec<tokio::task::JoinHandle<()>> {
     let spin = |runtime: Runtime| async move { drop(runtime.publish(event("hostile.spin", Value::Null)).await) };
     (0..SPINNERS).map(|_| tokio::spawn(spin(runtime.clone()))).collect()
-}
-
-fn only(event_type: &str) -> Grants {
-    publishes("hostile.>").subscribe([event_type.parse().expect("a pattern")])
 }
 
 struct Times {

@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod crash;
+pub mod kills;
 pub mod properties;
 pub mod wat;
 
@@ -22,7 +23,7 @@ fn root() -> PathBuf {
 }
 
 /// Where cargo puts what it builds.
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 

@@ -1,5 +1,6 @@
 //! The repository's own commands: `cargo xtask COMMAND`, one file a command.
 
+mod bench;
 mod ci;
 mod crash;
 mod demo;
@@ -40,6 +41,8 @@ enum Command {
     Soak(soak::Options),
     /// Kill a process under durable load again and again: nothing that was acknowledged may be lost
     Crash(crash::Options),
+    /// Measure how fast it is beside raw wasmtime: the targets T1 to T10
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -64,5 +67,6 @@ fn run(command: &Command, repo: &Repo) -> Result<()> {
         Command::Tidy => tidy::run(repo),
         Command::Soak(options) => soak::run(repo, options),
         Command::Crash(options) => crash::run(repo, options),
+        Command::Bench(options) => bench::run(repo, options),
     }
 }

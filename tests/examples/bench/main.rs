@@ -1,0 +1,105 @@
+//! The bench: the targets T1 to T10, each beside the raw thing where there is one, and figures without a target.
+//!
+//! `cargo xtask bench` builds what is needed and runs it. By hand, once guests and the release binary are there:
+//! `cargo run --release -p palisade-tests --example bench -- --quick --only T1,T5`.
+//!
+//! Both sides take turns in this process; a figure is the median of the rounds, and a ratio is that of the medians. The
+//! table goes to stdout, progress to stderr, and `target/bench/report.json` has the same for programs. On a machine that does
+//! other things the ratios mean little.
+
+mod arguments;
+mod fan_out;
+mod figures;
+mod growth;
+mod kill;
+mod memory;
+mod ours;
+mod per_event;
+mod publish;
+mod queued;
+mod raw;
+mod report;
+mod stdin;
+mod turns;
+mod unmatched;
+mod warm_start;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::arguments::Arguments;
+use crate::report::{Report, Row};
+
+const USAGE: &str = "usage: bench [--quick] [--only T1,T5,figures,growth] [--check]";
+const IDS: &[&str] = &[
+    "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T9", "T10", "figures", "growth",
+];
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if(|word| word == memory::SIDE).is_some() {
+        return exit(memory::side(words).await.map(|()| true));
+    }
+    let arguments = match Arguments::parse(words, IDS) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let report = run(&arguments).await;
+    exit(report.map(|report| !arguments.check || report.all_pass()))
+}
+
+fn exit(all_is_well: Result<bool>) -> ExitCode {
+    match all_is_well {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<Report> {
+    let mut report = Report::default();
+    for id in IDS.iter().filter(|id| arguments.wants(id)) {
+        let begin = Instant::now();
+        measure(id, arguments, &mut report)
+            .await
+            .with_context(|| format!("measuring {id}"))?;
+        eprintln!("{id}: {:.1} s", begin.elapsed().as_secs_f64());
+    }
+    let path = palisade_tests::target().join("bench/report.json");
+    report.write(&path)?;
+    report.print();
+    Ok(report)
+}
+
+async fn measure(id: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {
+    match id {
+        "figures" => report.figures.extend(figures::all(arguments).await?),
+        "growth" => report.figures.extend(growth::all(arguments).await?),
+        _ => report.rows.push(row(id, arguments).await?),
+    }
+    Ok(())
+}
+
+async fn row(id: &str, arguments: &Arguments) -> Result<Row> {
+    match id {
+        "T1" => publish::row(arguments).await,
+        "T2" => queued::row(arguments).await,
+        "T3" => fan_out::row(arguments).await,
+        "T4" => unmatched::row(arguments).await,
+        "T5" => per_event::row(arguments).await,
+        "T6" => memory::row(arguments).await,
+        "T7" => warm_start::row(arguments).await,
+        "T9" => kill::row(arguments).await,
+        "T10" => stdin::row(arguments).await,
+        _ => bail!("there is no {id}"),
+    }
+}
