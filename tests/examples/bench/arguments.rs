@@ -11,6 +11,8 @@ pub(crate) struct Arguments {
     pub(crate) only: Vec<String>,
     /// Whether a missed target is a failure.
     pub(crate) check: bool,
+    /// Whether the usage is all that is asked for.
+    pub(crate) help: bool,
 }
 
 impl Arguments {
@@ -21,6 +23,7 @@ impl Arguments {
             match word.as_str() {
                 "--quick" => arguments.quick = true,
                 "--check" => arguments.check = true,
+                "--help" | "-h" => arguments.help = true,
                 "--only" => {
                     let ids = words.next().context("--only needs ids after it, such as T1,T5")?;
                     arguments.only = ids.split(',').map(|id| id.trim().to_owned()).collect();
@@ -44,8 +47,8 @@ impl Arguments {
     }
 
     /// How many rounds.
-    pub(crate) fn rounds(&self, full: usize) -> usize {
-        if self.quick { full.min(3) } else { full }
+    pub(crate) fn rounds(&self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
     }
 
     /// How many of anything: calls, plugins, kills.

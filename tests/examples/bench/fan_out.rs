@@ -4,13 +4,14 @@ use anyhow::{Context, Result};
 
 use crate::arguments::Arguments;
 use crate::ours;
-use crate::publish::delivered;
+use crate::publish::all_delivered;
 use crate::raw::RawPlugin;
 use crate::report::Row;
 use crate::turns::{each, turns};
 
 const WHAT: &str = "fan-out to 1,000 plugins, per delivery, 1 KiB";
 const PLUGINS: u32 = 1_000;
+const PUBLISHES: u32 = 4;
 
 pub(crate) async fn row(arguments: &Arguments) -> Result<Row> {
     let cache = tempfile::tempdir().context("no directory")?;
@@ -21,11 +22,10 @@ pub(crate) async fn row(arguments: &Arguments) -> Result<Row> {
         instances.push(raw.instance().await?);
     }
     let event = ours::event(1024)?;
-    let publishes = arguments.count(20, 10);
     let of_one = f64::from(PLUGINS);
-    let medians = turns(
-        arguments.rounds(15),
-        async || Ok(each(publishes, async || delivered(&runtime, &event).await).await? / of_one),
+    let turns = turns(
+        arguments.rounds(201, 51),
+        async || Ok(all_delivered(&runtime, &event, PUBLISHES).await? / of_one),
         async || {
             let round_robin = async || {
                 for instance in &mut instances {
@@ -33,9 +33,9 @@ pub(crate) async fn row(arguments: &Arguments) -> Result<Row> {
                 }
                 Ok(())
             };
-            Ok(each(publishes, round_robin).await? / of_one)
+            Ok(each(PUBLISHES, round_robin).await? / of_one)
         },
     )
     .await?;
-    Ok(Row::ratio("T3", WHAT, "ns", medians, 1.3))
+    Ok(Row::ratio("T3", WHAT, "ns", turns, 1.3))
 }

@@ -1,16 +1,18 @@
 //! Figures without a target: what publishing and starting cost, by what they are made of.
 
+use std::time::Instant;
+
 use anyhow::{Context, Result};
-use palisade::{Isolation, PluginSpec, Runtime};
+use palisade::{Event, Isolation, PluginSpec, Runtime};
 use palisade_tests::limits;
 
 use crate::arguments::Arguments;
-use crate::ours;
-use crate::publish::delivered;
+use crate::publish::all_delivered;
 use crate::raw::RawPlugin;
 use crate::report::Figure;
-use crate::turns::{alone, each, turns};
+use crate::turns::{self, alone, each, turns};
 use crate::warm_start::{Components, start};
+use crate::{durable, memory, ours};
 
 const FAN_OUT: &str = "publish, by subscribers (one publish, 1 KiB)";
 const SIZES: &str = "publish, one persistent wasm handler, by size of the data";
@@ -19,22 +21,19 @@ const PUBLISHERS: &str = "publish, 1 KiB, by publishers at a time (wall clock of
 const STARTS: &str = "start of plugins, each another component (all of them)";
 
 /// All of them.
-pub(crate) async fn all(arguments: &Arguments) -> Result<Vec<Figure>> {
-    let mut figures = fan_out(arguments).await?;
+pub(crate) async fn all(arguments: &Arguments, figures: &mut Vec<Figure>) -> Result<()> {
+    figures.extend(fan_out(arguments).await?);
     figures.extend(sizes(arguments).await?);
     figures.extend(kinds(arguments).await?);
     figures.extend(publishers(arguments).await?);
+    figures.extend(durable::figures(arguments).await?);
+    figures.extend(memory::figures(arguments).await?);
     figures.extend(starts(arguments).await?);
-    Ok(figures)
+    Ok(())
 }
 
 fn nanos(table: &'static str, what: impl Into<String>, value: f64) -> Figure {
-    Figure {
-        table,
-        what: what.into(),
-        unit: "ns",
-        value,
-    }
+    Figure::new(table, what, "ns", value)
 }
 
 async fn fan_out(arguments: &Arguments) -> Result<Vec<Figure>> {
@@ -62,9 +61,9 @@ async fn fan_out(arguments: &Arguments) -> Result<Vec<Figure>> {
 /// The nanoseconds of a publish that goes to so many.
 pub(crate) async fn of_publish(arguments: &Arguments, runtime: &Runtime, to: u32) -> Result<f64> {
     let event = ours::event(1024)?;
-    let calls = (arguments.count(20_000, 5_000) / to).max(3);
-    let round = async || each(calls, async || delivered(runtime, &event).await).await;
-    alone(arguments.rounds(7), round).await
+    let calls = (4_000 / to).max(1);
+    let round = async || all_delivered(runtime, &event, calls).await;
+    alone(arguments.rounds(101, 21), round).await
 }
 
 async fn sizes(arguments: &Arguments) -> Result<Vec<Figure>> {
@@ -78,15 +77,15 @@ async fn sizes(arguments: &Arguments) -> Result<Vec<Figure>> {
         ("1 MiB", 1 << 20),
     ] {
         let event = ours::event(bytes)?;
-        let calls = arguments.count(20_000, 5_000) / if bytes > 1 << 16 { 100 } else { 1 };
-        let medians = turns(
-            arguments.rounds(7),
-            async || each(calls, async || delivered(&runtime, &event).await).await,
+        let calls = if bytes > 1 << 16 { 40 } else { 4_000 };
+        let turns = turns(
+            arguments.rounds(101, 21),
+            async || all_delivered(&runtime, &event, calls).await,
             async || each(calls, async || raw.handle(&event).await).await,
         )
         .await?;
-        figures.push(nanos(SIZES, name, medians.ours));
-        figures.push(nanos(SIZES, format!("{name}, raw"), medians.raw));
+        figures.push(nanos(SIZES, name, turns.ours));
+        figures.push(nanos(SIZES, format!("{name}, raw"), turns.raw));
     }
     Ok(figures)
 }
@@ -122,31 +121,26 @@ async fn publishers(arguments: &Arguments) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (name, publishers, spec) in cases {
         let runtime = ours::runtime(vec![spec]).await?;
-        let calls = arguments.count(20_000, 5_000);
-        let round = async || {
-            let all = each(1, async || publish_at_once(&runtime, publishers, calls).await).await?;
-            Ok(all / f64::from(publishers * calls))
-        };
-        figures.push(nanos(PUBLISHERS, name, alone(arguments.rounds(7), round).await?));
+        let round = async || publish_at_once(&runtime, publishers).await;
+        figures.push(nanos(PUBLISHERS, name, alone(arguments.rounds(101, 21), round).await?));
     }
     Ok(figures)
 }
 
-async fn publish_at_once(runtime: &Runtime, publishers: u32, calls: u32) -> Result<()> {
-    let event = ours::event(1024)?;
-    let publisher = |runtime: Runtime, event: palisade::Event| async move {
-        for _ in 0..calls {
-            delivered(&runtime, &event).await?;
-        }
-        Ok::<_, anyhow::Error>(())
+/// The nanoseconds of one event where so many tasks publish, each events of its own.
+async fn publish_at_once(runtime: &Runtime, publishers: u32) -> Result<f64> {
+    const CALLS: u32 = 10_000;
+    let events: Vec<_> = (0..publishers).map(|_| ours::event(1024)).collect::<Result<_>>()?;
+    let publisher = |event: Event| {
+        let runtime = runtime.clone();
+        async move { all_delivered(&runtime, &event, CALLS).await }
     };
-    let tasks: Vec<_> = (0..publishers)
-        .map(|_| tokio::spawn(publisher(runtime.clone(), event.clone())))
-        .collect();
+    let begin = Instant::now();
+    let tasks: Vec<_> = events.into_iter().map(|event| tokio::spawn(publisher(event))).collect();
     for task in tasks {
         task.await.context("a publisher panicked")??;
     }
-    Ok(())
+    Ok(turns::nanos(begin) / f64::from(publishers * CALLS))
 }
 
 async fn starts(arguments: &Arguments) -> Result<Vec<Figure>> {
@@ -156,14 +150,9 @@ async fn starts(arguments: &Arguments) -> Result<Vec<Figure>> {
     for count in [1, 10, 100].into_iter().filter(|count| *count <= most) {
         components.cool()?;
         let cold = start(&components, count).await?;
-        let warm = alone(arguments.rounds(5), async || start(&components, count).await).await?;
+        let warm = alone(arguments.rounds(21, 5), async || start(&components, count).await).await?;
         for (cache, value) in [("cold", cold), ("warm", warm)] {
-            figures.push(Figure {
-                table: STARTS,
-                what: format!("{count}, {cache} cache"),
-                unit: "ms",
-                value,
-            });
+            figures.push(Figure::new(STARTS, format!("{count}, {cache} cache"), "ms", value));
         }
     }
     Ok(figures)

@@ -8,6 +8,7 @@ use palisade::{Event, QueuePolicy, Runtime, SubscribeOptions};
 use crate::arguments::Arguments;
 use crate::figures::of_publish;
 use crate::ours;
+use crate::publish::all_delivered;
 use crate::report::Figure;
 use crate::turns::{alone, nanos};
 use crate::unmatched;
@@ -22,8 +23,7 @@ const STEPS: [u32; 5] = [1, 10, 100, 1_000, 10_000];
 const MOST_PLUGINS: u32 = 5_000;
 
 /// All of them.
-pub(crate) async fn all(arguments: &Arguments) -> Result<Vec<Figure>> {
-    let mut figures = Vec::new();
+pub(crate) async fn all(arguments: &Arguments, figures: &mut Vec<Figure>) -> Result<()> {
     for n in STEPS {
         let value = of_publish(arguments, &ours::natives(n)?, n).await? / f64::from(n);
         figures.push(figure(SUBSCRIBERS, n, "ns", value));
@@ -32,11 +32,11 @@ pub(crate) async fn all(arguments: &Arguments) -> Result<Vec<Figure>> {
         figures.push(figure(PATTERNS, n, "ns", unmatched::cost(arguments, n).await?));
     }
     for n in STEPS {
-        let value = alone(arguments.rounds(7), async || queued(n).await).await?;
+        let value = alone(arguments.rounds(7, 3), async || queued(n).await).await?;
         figures.push(figure(QUEUED, n, "ns", value));
     }
     figures.extend(plugins(arguments).await?);
-    Ok(figures)
+    Ok(())
 }
 
 fn figure(table: &'static str, n: u32, unit: &'static str, value: f64) -> Figure {
@@ -71,9 +71,8 @@ async fn plugins(arguments: &Arguments) -> Result<Vec<Figure>> {
 }
 
 async fn to_native(arguments: &Arguments, runtime: &Runtime, event: &Event) -> Result<f64> {
-    let calls = arguments.count(20_000, 5_000);
-    let publish = async || crate::publish::delivered(runtime, event).await;
-    alone(arguments.rounds(7), async || crate::turns::each(calls, publish).await).await
+    let round = async || all_delivered(runtime, event, 4_000).await;
+    alone(arguments.rounds(101, 21), round).await
 }
 
 /// A handler that waits until all events are queued, and takes them then.

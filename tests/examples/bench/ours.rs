@@ -78,3 +78,8 @@ pub(crate) fn typed(event_type: &str, bytes: usize) -> Result<Event> {
         .json(&serde_json::json!({ "pad": pad }))
         .build()?)
 }
+
+/// So many handles of it, made before the clock starts: what is published is dropped by whoever handles it last.
+pub(crate) fn handles(event: &Event, count: u32) -> Vec<Event> {
+    (0..count).map(|_| event.clone()).collect()
+}

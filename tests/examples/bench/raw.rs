@@ -1,12 +1,14 @@
 //! The raw side: the same component, function and `Config`, with a store, WASI, a limiter and an epoch callback that is
-//! armed for each call; no Palisade code.
+//! armed for each call; no Palisade code. Nothing ticks here, which a real embedder would have to pay for.
 
 use anyhow::{Context, Result};
 use palisade::Event;
 use palisade_tests::plugin;
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::raw_engine::engine;
 
 mod generated {
     #![allow(missing_docs, clippy::all, unreachable_pub)]
@@ -20,33 +22,34 @@ mod generated {
 use generated::palisade::plugin::{bus, context, types};
 use generated::wasi::logging::logging;
 
-/// The stack of a guest, and what the host may need beyond: as in Palisade's engine.
-const WASM_STACK: usize = 512 * 1024;
-const HOST_STACK: usize = 1024 * 1024;
+/// What there is once for all components: what guests may import.
+pub(crate) struct RawHost {
+    engine: Engine,
+    linker: Linker<State>,
+}
 
-/// An engine with the `Config` of Palisade's, and room for so many instances.
-pub(crate) fn engine(instances: u32) -> Result<Engine> {
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(instances)
-        .total_core_instances(u32::MAX)
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(2))
-        .total_gc_heaps(instances)
-        .total_stacks(instances)
-        .max_component_instance_size(4 * 1024 * 1024)
-        .max_core_instance_size(4 * 1024 * 1024)
-        .max_memory_size(4 * 1024 * 1024 * 1024)
-        .table_elements(100_000)
-        .max_tables_per_module(100)
-        .max_memories_per_module(100);
-    let mut config = Config::new();
-    config
-        .epoch_interruption(true)
-        .wasm_component_model(true)
-        .max_wasm_stack(WASM_STACK)
-        .async_stack_size(WASM_STACK + HOST_STACK)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    Ok(Engine::new(&config)?)
+impl RawHost {
+    /// One with room for so many instances.
+    pub(crate) fn new(instances: u32) -> Result<Self> {
+        let engine = engine(instances)?;
+        let mut linker = Linker::<State>::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        generated::EventPlugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+        Ok(Self { engine, linker })
+    }
+
+    /// What compiles for it.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A component, linked.
+    pub(crate) fn plugin(&self, component: &Component) -> Result<RawPlugin> {
+        Ok(RawPlugin {
+            engine: self.engine.clone(),
+            pre: generated::EventPluginPre::new(self.linker.instantiate_pre(component)?)?,
+        })
+    }
 }
 
 /// A component, ready to be instantiated.
@@ -58,20 +61,8 @@ pub(crate) struct RawPlugin {
 impl RawPlugin {
     /// The probe, compiled.
     pub(crate) fn probe(instances: u32) -> Result<Self> {
-        let engine = engine(instances)?;
-        let component = Component::from_binary(&engine, &std::fs::read(plugin("probe"))?)?;
-        Self::of(&engine, &component)
-    }
-
-    /// One that is compiled.
-    pub(crate) fn of(engine: &Engine, component: &Component) -> Result<Self> {
-        let mut linker = Linker::<State>::new(engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        generated::EventPlugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
-        Ok(Self {
-            engine: engine.clone(),
-            pre: generated::EventPluginPre::new(linker.instantiate_pre(component)?)?,
-        })
+        let host = RawHost::new(instances)?;
+        host.plugin(&Component::from_file(host.engine(), plugin("probe"))?)
     }
 
     /// A new instance, started.

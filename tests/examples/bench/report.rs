@@ -6,13 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::turns::Medians;
+use crate::turns::{Spread, Turns};
 
 /// Everything that was measured.
 #[derive(Default)]
 pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
     pub(crate) figures: Vec<Figure>,
+    /// What could not be measured, and why.
+    pub(crate) failed: Vec<(&'static str, String)>,
 }
 
 /// One target and what became of it.
@@ -26,30 +28,45 @@ pub(crate) struct Row {
     pub(crate) raw: Option<f64>,
     /// What the target is about: a ratio, or `ours` where there is nothing raw.
     pub(crate) value: f64,
+    /// Where most rounds had the ratio.
+    pub(crate) spread: Option<Spread>,
+    pub(crate) op: Op,
     pub(crate) target: f64,
 }
 
+/// On which side of its target a value should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    AtMost,
+    AtLeast,
+}
+
+impl Op {
+    fn as_str(self) -> &'static str {
+        match self {
+            Op::AtMost => "<=",
+            Op::AtLeast => ">=",
+        }
+    }
+}
+
 impl Row {
-    /// A target for the ratio.
-    pub(crate) fn ratio(
-        id: &'static str,
-        what: &'static str,
-        unit: &'static str,
-        medians: Medians,
-        target: f64,
-    ) -> Self {
+    /// A target for the ratio, which should be this at most.
+    pub(crate) fn ratio(id: &'static str, what: &'static str, unit: &'static str, turns: Turns, target: f64) -> Self {
         Self {
             id,
             what,
             unit,
-            ours: medians.ours,
-            raw: Some(medians.raw),
-            value: medians.ratio(),
+            ours: turns.ours,
+            raw: Some(turns.raw),
+            value: turns.ratio.median,
+            spread: Some(turns.ratio),
+            op: Op::AtMost,
             target,
         }
     }
 
-    /// A target for the figure itself.
+    /// A target for the figure itself, which should be this at most.
     pub(crate) fn absolute(id: &'static str, what: &'static str, unit: &'static str, ours: f64, target: f64) -> Self {
         Self {
             id,
@@ -58,35 +75,50 @@ impl Row {
             ours,
             raw: None,
             value: ours,
+            spread: None,
+            op: Op::AtMost,
             target,
         }
     }
 
+    /// The same where more is better.
+    pub(crate) fn at_least(self) -> Self {
+        Self {
+            op: Op::AtLeast,
+            ..self
+        }
+    }
+
     pub(crate) fn passes(&self) -> bool {
-        self.value <= self.target
+        match self.op {
+            Op::AtMost => self.value <= self.target,
+            Op::AtLeast => self.value >= self.target,
+        }
     }
 
     fn json(&self) -> Value {
         json!({
             "id": self.id, "what": self.what, "unit": self.unit, "ours": self.ours, "raw": self.raw,
-            "value": self.value, "op": "<=", "target": self.target, "pass": self.passes(),
+            "value": self.value, "op": self.op.as_str(), "target": self.target, "pass": self.passes(),
         })
     }
 
     fn line(&self) -> String {
-        let raw = self.raw.map(number).unwrap_or_else(|| "-".to_owned());
-        let sign = if self.raw.is_some() { "x" } else { "" };
+        let raw = self.raw.map_or_else(|| "-".to_owned(), number);
+        let spread = |spread: Spread| format!("{:.2}..{:.2}", spread.p10, spread.p90);
         format!(
-            "{:<4} {:<58} {:>10} {:>10} {:<4} {:>8}{:1} <= {:<6} {}",
+            "{:<4} {:<58} {:>9} {:>9} {:<8} {:>7}{:1} {} {:<6} {:<7} {}",
             self.id,
             self.what,
             number(self.ours),
             raw,
             self.unit,
             number(self.value),
-            sign,
+            if self.raw.is_some() { "x" } else { "" },
+            self.op.as_str(),
             self.target,
-            if self.passes() { "met" } else { "MISSED" }
+            if self.passes() { "met" } else { "MISSED" },
+            self.spread.map(spread).unwrap_or_default(),
         )
     }
 }
@@ -101,6 +133,17 @@ pub(crate) struct Figure {
     pub(crate) value: f64,
 }
 
+impl Figure {
+    pub(crate) fn new(table: &'static str, what: impl Into<String>, unit: &'static str, value: f64) -> Self {
+        Self {
+            table,
+            what: what.into(),
+            unit,
+            value,
+        }
+    }
+}
+
 impl Report {
     /// Whether every target was met.
     pub(crate) fn all_pass(&self) -> bool {
@@ -111,8 +154,8 @@ impl Report {
     pub(crate) fn print(&self) {
         if !self.rows.is_empty() {
             println!(
-                "{:<4} {:<58} {:>10} {:>10} {:<4} {:>9}",
-                "", "", "ours", "raw", "", "value"
+                "{:<4} {:<58} {:>9} {:>9} {:<8} {:>7}  {:<9} {:<7} 8 of 10 rounds",
+                "", "", "ours", "raw", "", "value", "target", ""
             );
         }
         for row in &self.rows {
@@ -124,7 +167,10 @@ impl Report {
                 table = figure.table;
                 println!("\n{table}");
             }
-            println!("  {:<61} {:>10} {}", figure.what, number(figure.value), figure.unit);
+            println!("  {:<61} {:>9} {}", figure.what, number(figure.value), figure.unit);
+        }
+        for (id, why) in &self.failed {
+            println!("{id} could not be measured: {why}");
         }
     }
 
@@ -133,9 +179,11 @@ impl Report {
         let figures = self.figures.iter().map(
             |figure| json!({ "table": figure.table, "what": figure.what, "unit": figure.unit, "value": figure.value }),
         );
+        let failed = self.failed.iter().map(|(id, why)| json!({ "id": id, "why": why }));
         let report = json!({
             "rows": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
             "figures": figures.collect::<Vec<_>>(),
+            "failed": failed.collect::<Vec<_>>(),
         });
         let written = path.parent().map_or(Ok(()), fs::create_dir_all);
         written

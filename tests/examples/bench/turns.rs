@@ -1,56 +1,80 @@
 //! Two sides take turns, so that what the machine does meanwhile does it to both.
+//!
+//! Criterion and divan measure one thing after the other and have nothing for this, so it is done here, and nothing beyond it
+//! but to take the middle of what came out.
+//!
+//! Rounds are short (milliseconds, where a call is) and many. The ratio is the median of the ratios of each round, not that of
+//! the medians: both sides of a round ran right after one another, so a machine that is slow for a second is so for both and
+//! the ratio stays, while each side's median may come from another second.
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-/// The medians of both sides.
+/// What came out of so many rounds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Medians {
+pub(crate) struct Turns {
+    /// The median of ours.
     pub(crate) ours: f64,
+    /// The median of raw.
     pub(crate) raw: f64,
+    /// What ours is of raw, round by round.
+    pub(crate) ratio: Spread,
 }
 
-impl Medians {
-    /// What ours is of raw.
-    pub(crate) fn ratio(self) -> f64 {
-        self.ours / self.raw
-    }
+/// The middle of several rounds, and how far most of them are from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    /// A tenth of the rounds is below.
+    pub(crate) p10: f64,
+    /// A tenth of the rounds is above.
+    pub(crate) p90: f64,
 }
 
-/// So many rounds, each side once in each, after one that does not count.
+/// So many rounds, each side once in each, after some that do not count.
 pub(crate) async fn turns(
     rounds: usize,
     mut ours: impl AsyncFnMut() -> Result<f64>,
     mut raw: impl AsyncFnMut() -> Result<f64>,
-) -> Result<Medians> {
-    let (mut of_ours, mut of_raw) = (Vec::new(), Vec::new());
-    raw().await?;
-    ours().await?;
+) -> Result<Turns> {
+    for _ in 0..warm_up(rounds) {
+        raw().await?;
+        ours().await?;
+    }
+    let mut pairs = Vec::new();
     for round in 0..rounds {
         // Neither of them always comes after the other.
-        if round % 2 == 0 {
-            of_raw.push(raw().await?);
-            of_ours.push(ours().await?);
+        pairs.push(if round % 2 == 0 {
+            let raw = raw().await?;
+            (ours().await?, raw)
         } else {
-            of_ours.push(ours().await?);
-            of_raw.push(raw().await?);
-        }
+            (ours().await?, raw().await?)
+        });
     }
-    Ok(Medians {
-        ours: median(of_ours)?,
-        raw: median(of_raw)?,
+    let of = |side: fn(&(f64, f64)) -> f64| spread(pairs.iter().map(side).collect());
+    Ok(Turns {
+        ours: of(|pair| pair.0)?.median,
+        raw: of(|pair| pair.1)?.median,
+        ratio: of(|(ours, raw)| ours / raw)?,
     })
 }
 
-/// The same for one side alone.
+/// The same for one side alone: its median.
 pub(crate) async fn alone(rounds: usize, mut ours: impl AsyncFnMut() -> Result<f64>) -> Result<f64> {
+    for _ in 0..warm_up(rounds) {
+        ours().await?;
+    }
     let mut all = Vec::new();
-    ours().await?;
     for _ in 0..rounds {
         all.push(ours().await?);
     }
-    median(all)
+    Ok(spread(all)?.median)
+}
+
+/// A first round finds caches cold; many short rounds have more than one such.
+fn warm_up(rounds: usize) -> usize {
+    1 + rounds / 20
 }
 
 /// The nanoseconds of one of so many calls in a row.
@@ -62,13 +86,28 @@ pub(crate) async fn each(calls: u32, mut call: impl AsyncFnMut() -> Result<()>) 
     Ok(nanos(begin) / f64::from(calls))
 }
 
+/// The nanoseconds of one call where each takes one of these, which were made before.
+pub(crate) async fn each_of<T>(given: Vec<T>, mut call: impl AsyncFnMut(T) -> Result<()>) -> Result<f64> {
+    let calls = given.len() as f64;
+    let begin = Instant::now();
+    for one in given {
+        call(one).await?;
+    }
+    Ok(nanos(begin) / calls)
+}
+
 /// The nanoseconds since.
 pub(crate) fn nanos(begin: Instant) -> f64 {
     begin.elapsed().as_nanos() as f64
 }
 
-/// The middle one.
-pub(crate) fn median(mut all: Vec<f64>) -> Result<f64> {
+fn spread(mut all: Vec<f64>) -> Result<Spread> {
     all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().context("no rounds")
+    let last = all.len().saturating_sub(1);
+    let at = |tenths: usize| all.get(last * tenths / 10).copied().context("no rounds");
+    Ok(Spread {
+        median: at(5)?,
+        p10: at(1)?,
+        p90: at(9)?,
+    })
 }

@@ -6,9 +6,10 @@ use palisade::{Runtime, SubscribeOptions};
 use crate::arguments::Arguments;
 use crate::ours;
 use crate::report::Row;
-use crate::turns::{alone, each};
+use crate::turns::{alone, each_of};
 
 const WHAT: &str = "publish that matches nothing, 10,000 subscriptions";
+const CALLS: u32 = 20_000;
 
 pub(crate) async fn row(arguments: &Arguments) -> Result<Row> {
     let value = cost(arguments, 10_000).await?;
@@ -20,13 +21,13 @@ pub(crate) async fn cost(arguments: &Arguments, subscriptions: u32) -> Result<f6
     let runtime = ours::builder(1).build()?;
     subscribe(&runtime, subscriptions)?;
     let event = ours::typed("bench.area-7.nobody", 1024)?;
-    let calls = arguments.count(100_000, 30_000);
-    let publish = async || {
-        let report = runtime.publish(event.clone()).await?;
+    let publish = async |event| {
+        let report = runtime.publish(event).await?;
         ensure!(report.outcomes.is_empty(), "somebody got it: {report:?}");
         Ok(())
     };
-    alone(arguments.rounds(15), async || each(calls, publish).await).await
+    let round = async || each_of(ours::handles(&event, CALLS), publish).await;
+    alone(arguments.rounds(201, 51), round).await
 }
 
 /// A hundred patterns a handler, of every shape that looks like the type and does not match it.

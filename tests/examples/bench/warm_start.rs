@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use palisade::PluginSpec;
 use palisade_tests::plugin;
 use wasm_encoder::{ComponentSection as _, CustomSection};
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
 use crate::arguments::Arguments;
 use crate::ours;
-use crate::raw::{RawPlugin, engine};
+use crate::raw::RawHost;
+use crate::raw_artifact;
+use crate::raw_engine::engine;
 use crate::report::Row;
 use crate::turns::{nanos, turns};
 
@@ -22,16 +22,15 @@ const PLUGINS: u32 = 100;
 
 pub(crate) async fn row(arguments: &Arguments) -> Result<Row> {
     let components = Components::new(PLUGINS)?;
-    let raw_engine = engine(PLUGINS + 50)?;
-    let artifacts = components.compiled(&raw_engine)?;
+    let artifacts = components.compiled()?;
     start(&components, PLUGINS).await?;
-    let medians = turns(
-        arguments.rounds(9),
+    let turns = turns(
+        arguments.rounds(51, 15),
         async || start(&components, PLUGINS).await,
-        async || raw_start(&raw_engine, &artifacts).await,
+        async || raw_start(&artifacts).await,
     )
     .await?;
-    Ok(Row::ratio("T7", WHAT, "ms", medians, 1.5))
+    Ok(Row::ratio("T7", WHAT, "ms", turns, 1.5))
 }
 
 /// Components that do the same and are not the same: each has a section of its own, which nobody reads.
@@ -60,6 +59,22 @@ impl Components {
         Ok(Self { directory, files })
     }
 
+    /// Where they are, and what is made of them.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Those that another process has made there.
+    pub(crate) fn files_in(directory: &Path) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            files.push(entry?.path());
+        }
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+        files.sort();
+        Ok(files)
+    }
+
     /// Where compiled code is kept.
     fn cache(&self) -> PathBuf {
         self.directory.path().join("cache")
@@ -80,13 +95,14 @@ impl Components {
             .collect()
     }
 
-    /// The artifact of each, for this engine: all the same but for where it is.
-    fn compiled(&self, engine: &Engine) -> Result<Vec<PathBuf>> {
-        let artifact = Component::from_file(engine, plugin("probe"))?.serialize()?;
+    /// Beside each file its code for a raw engine: all the same, but for where it is.
+    fn compiled(&self) -> Result<Vec<PathBuf>> {
+        let code = self.directory.path().join("probe.cwasm");
+        raw_artifact::write_probe(&engine(1)?, &code)?;
         let mut artifacts = Vec::new();
         for file in &self.files {
             let file = file.with_extension("cwasm");
-            fs::write(&file, &artifact)?;
+            fs::copy(&code, &file)?;
             artifacts.push(file);
         }
         Ok(artifacts)
@@ -102,21 +118,16 @@ pub(crate) async fn start(components: &Components, count: u32) -> Result<f64> {
     Ok(nanos(begin) / 1e6)
 }
 
-async fn raw_start(engine: &Engine, artifacts: &[PathBuf]) -> Result<f64> {
+/// The same with engine and linker that were there before, too.
+async fn raw_start(artifacts: &[PathBuf]) -> Result<f64> {
+    let host = RawHost::new(PLUGINS + 50)?;
     let mut instances = Vec::new();
     let begin = Instant::now();
     for artifact in artifacts {
-        let plugin = RawPlugin::of(engine, &deserialized(engine, artifact)?)?;
-        instances.push(plugin.instance().await?);
+        let component = raw_artifact::read(host.engine(), artifact)?;
+        instances.push(host.plugin(&component)?.instance().await?);
     }
     let took = nanos(begin) / 1e6;
     drop(instances);
     Ok(took)
-}
-
-#[allow(unsafe_code)]
-fn deserialized(engine: &Engine, artifact: &Path) -> Result<Component> {
-    // SAFETY: this process has just written the file, with what `Component::serialize` gave it, into a directory that only
-    // this user can enter.
-    Ok(unsafe { Component::deserialize_file(engine, artifact) }?)
 }
