@@ -34,6 +34,8 @@ pub struct Delivery {
     pub deadline: Instant,
     /// Whose deadline that is.
     pub deadline_of: DeadlineOf,
+    /// How long after `started` that is.
+    pub(crate) allowed: Duration,
     /// Whether the event is sent again from the dead letters.
     pub replayed: bool,
     /// Who put the event on the bus of this runtime.

@@ -1,10 +1,14 @@
 //! One attempt at one handler, whoever makes it, and what it means for those who wait for that handler.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, sleep_until};
 
 use super::Bus;
+use super::call::Call;
 use super::caller::waiting;
 use super::endpoint::{Effects, Endpoint};
 use super::lanes::Lane;
@@ -14,25 +18,64 @@ use crate::event::Event;
 use crate::handler::{DeadlineOf, Delivery, Origin};
 use crate::outcome::{Class, Outcome};
 
-impl Bus {
-    /// Makes the attempt; its passage through the breaker was given before.
-    pub(super) async fn attempt(
-        self: &Arc<Self>,
-        endpoint: &Arc<Endpoint>,
-        passage: Option<Passage<'_>>,
-        delivery: Delivery,
-        started: Instant,
-    ) -> (Outcome, Effects) {
-        // Dropped with the attempt, after the passage: a probe that nobody waits for any more makes way for another.
-        let mut interrupted = Interrupted(Some((self, endpoint)));
-        let (outcome, effects, change) = endpoint.attempt(passage, delivery, started).await;
-        interrupted.0 = None;
+/// An attempt, until it is over. Dropped before that, a probe that nobody waits for any more makes way for another.
+pub(super) struct Attempt<'a> {
+    bus: &'a Arc<Bus>,
+    endpoint: &'a Arc<Endpoint>,
+    passage: Option<Passage<'a>>,
+    call: Call<'a>,
+    number: u32,
+    started: Instant,
+    is_over: bool,
+}
+
+impl Future for Attempt<'_> {
+    type Output = (Outcome, Effects);
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let attempt = self.get_mut();
+        let completion = ready!(Pin::new(&mut attempt.call).poll(context));
+        attempt.is_over = true;
+        let (bus, endpoint, passage) = (attempt.bus, attempt.endpoint, attempt.passage.take());
+        let (outcome, effects, change) = endpoint.ended(completion, passage, attempt.number, attempt.started);
         match change {
             Change::None => {}
-            Change::Released => self.resume(endpoint),
-            Change::Opened(until) => self.resume_at(endpoint, until),
+            Change::Released => bus.resume(endpoint),
+            Change::Opened(until) => bus.resume_at(endpoint, until),
         }
-        (outcome, effects)
+        Poll::Ready((outcome, effects))
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            // In this order: the handler is at nothing, and the breaker has heard of it, when the queue goes on.
+            self.call.end();
+            drop(self.passage.take());
+            self.bus.resume(self.endpoint);
+        }
+    }
+}
+
+impl Bus {
+    /// Makes the attempt; its passage through the breaker was given before.
+    pub(super) fn attempt<'a>(
+        self: &'a Arc<Self>,
+        endpoint: &'a Arc<Endpoint>,
+        passage: Option<Passage<'a>>,
+        delivery: Delivery,
+        started: Instant,
+    ) -> Attempt<'a> {
+        Attempt {
+            bus: self,
+            endpoint,
+            passage,
+            number: delivery.attempt,
+            call: endpoint.call(delivery),
+            started,
+            is_over: false,
+        }
     }
 
     /// Starts what a paused queue needs.
@@ -98,16 +141,5 @@ impl<'a> Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.bus.done(self.endpoint, self.lane.as_ref());
-    }
-}
-
-/// What an attempt leaves behind that was dropped before its end.
-struct Interrupted<'a>(Option<(&'a Arc<Bus>, &'a Arc<Endpoint>)>);
-
-impl Drop for Interrupted<'_> {
-    fn drop(&mut self) {
-        if let Some((bus, endpoint)) = self.0 {
-            bus.resume(endpoint);
-        }
     }
 }

@@ -1,14 +1,13 @@
 //! One handler on the bus: its name, its time limit, its queue and its counts.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::bus::acknowledge::Acknowledgements;
+use crate::bus::call::Call;
 use crate::bus::inflight::Inflight;
 use crate::bus::lanes::Lane;
 use crate::bus::queue::Queue;
@@ -18,7 +17,7 @@ use crate::delivery::{
     RetryPolicy, Sign, Tripped,
 };
 use crate::event::Event;
-use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Uncommitted, panic_message};
+use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Uncommitted};
 use crate::outcome::{Class, HandlerName, Outcome};
 
 /// Tells endpoints apart; a name that is used again gets a new id.
@@ -238,10 +237,15 @@ impl Endpoint {
 
     /// The deadline of an attempt that started then, for a publisher who waits so long, and whose of the two it is.
     pub(crate) fn deadline(&self, started: Instant, publisher: Option<Duration>) -> (Instant, DeadlineOf) {
-        let own = after(started, self.timeout);
-        match publisher.map(|limit| after(started, limit)) {
-            Some(publisher) if publisher < own => (publisher, DeadlineOf::Publisher),
-            _ => (own, DeadlineOf::Handler),
+        let (limit, of) = self.limit(publisher);
+        (after(started, limit), of)
+    }
+
+    /// How long an attempt may take, for a publisher who waits so long, and who says so.
+    pub(crate) fn limit(&self, publisher: Option<Duration>) -> (Duration, DeadlineOf) {
+        match publisher {
+            Some(publisher) if publisher < self.timeout => (publisher, DeadlineOf::Publisher),
+            _ => (self.timeout, DeadlineOf::Handler),
         }
     }
 
@@ -281,25 +285,25 @@ impl Endpoint {
         self.dropped.fetch_add(events as u64, Ordering::Relaxed);
     }
 
-    /// One attempt: calls the handler on the caller's task and counts how it ended.
-    pub(crate) async fn attempt(
+    /// The call of one attempt.
+    pub(super) fn call(&self, delivery: Delivery) -> Call<'_> {
+        Call::new(&self.name, &*self.handler, delivery)
+    }
+
+    /// Counts how an attempt ended that began then.
+    pub(super) fn ended(
         &self,
+        completion: Completion,
         passage: Option<Passage<'_>>,
-        delivery: Delivery,
+        attempts: u32,
         started: Instant,
     ) -> (Outcome, Effects, Change) {
-        let attempts = delivery.attempt;
-        // S9: a panic, of a native handler or of a host function that a guest called, fails this attempt only.
-        let call = AssertUnwindSafe(async { self.handler.handle(delivery).await });
         let Completion {
             result,
             outbox,
             fuel,
             uncommitted,
-        } = call.catch_unwind().await.unwrap_or_else(|panic| {
-            let message = format!("{} panicked: {}", self.name, panic_message(&*panic));
-            Completion::failed(Fault::new(Class::HostPanic, message))
-        });
+        } = completion;
         let fault = result.err();
         let class = fault.as_ref().map_or(Class::Ok, |fault| fault.class());
         self.counts.add(class);
@@ -310,19 +314,15 @@ impl Endpoint {
         });
         let now = Instant::now();
         let change = passage.map_or(Change::None, |passage| passage.ended(sign(fault.as_ref()), now));
-        let duration = now.saturating_duration_since(started);
-        (
-            Outcome {
-                handler: self.name.clone(),
-                class,
-                attempts,
-                duration,
-                fuel,
-                fault,
-            },
-            Effects { outbox, uncommitted },
-            change,
-        )
+        let outcome = Outcome {
+            handler: self.name.clone(),
+            class,
+            attempts,
+            duration: now.saturating_duration_since(started),
+            fuel,
+            fault,
+        };
+        (outcome, Effects { outbox, uncommitted }, change)
     }
 
     /// The smaller, the sooner.

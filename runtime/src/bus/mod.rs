@@ -3,6 +3,7 @@
 mod acknowledge;
 mod async_publish;
 mod attempt;
+mod call;
 mod caller;
 mod drain;
 mod durable;
@@ -72,8 +73,12 @@ pub(crate) struct BusConfig {
 pub(crate) struct Bus {
     table: ArcSwap<Table>,
     filters: ArcSwap<Vec<Arc<FilterEntry>>>,
+    /// Whether there are any: nearly always there are none, and a publisher need not look for them.
+    is_filtered: AtomicBool,
     registry: Mutex<Registry>,
     limits: Arc<OutboxLimits>,
+    /// Whether the limits are no lower than the default ones.
+    admits_ordinary: bool,
     max_hops: u32,
     publish_timeout: Duration,
     dead_letters: Arc<dyn DeadLetterStore>,
@@ -108,7 +113,9 @@ impl Bus {
         Arc::new(Self {
             table: ArcSwap::default(),
             filters: ArcSwap::default(),
+            is_filtered: AtomicBool::new(false),
             registry: Mutex::default(),
+            admits_ordinary: config.limits.event.admit_ordinary(),
             limits: config.limits,
             max_hops: config.max_hops,
             publish_timeout: config.publish_timeout,
@@ -248,7 +255,7 @@ impl Bus {
         let _registry = self.registry();
         let mut filters = Vec::clone(&self.filters.load());
         filters.push(entry);
-        self.filters.store(Arc::new(filters));
+        self.set_filters(filters);
         id
     }
 
@@ -260,7 +267,7 @@ impl Bus {
         if filters.len() == before {
             return Err(FilterError::NotFound(id));
         }
-        self.filters.store(Arc::new(filters));
+        self.set_filters(filters);
         Ok(())
     }
 
@@ -269,6 +276,9 @@ impl Bus {
         if self.closed.load(Ordering::Relaxed) {
             return Err(PublishError::ShuttingDown);
         }
+        if self.admits_ordinary && event.is_ordinary() {
+            return Ok(());
+        }
         if is_reserved(event.event_type()) {
             return Err(PublishError::Reserved(crate::event::excerpt(event.event_type())));
         }
@@ -276,8 +286,14 @@ impl Bus {
         self.check_hops(event)
     }
 
+    fn set_filters(&self, filters: Vec<Arc<FilterEntry>>) {
+        let are_there = !filters.is_empty();
+        self.filters.store(Arc::new(filters));
+        self.is_filtered.store(are_there, Ordering::Release);
+    }
+
     fn has_filters(&self) -> bool {
-        !self.filters.load().is_empty()
+        self.is_filtered.load(Ordering::Acquire)
     }
 
     /// B8: asks the filters in their order; the one that refuses, or whose fault does.

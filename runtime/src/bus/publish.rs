@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::lanes::Lane;
 use super::table::Targets;
 use super::{Bus, PublishError, fan_out};
+use crate::clock::after;
 use crate::delivery::Stored;
 use crate::event::Event;
 use crate::handler::{Delivery, Origin};
@@ -43,28 +44,31 @@ impl Bus {
         event: Event,
         limit: Option<Duration>,
     ) -> Result<Report, PublishError> {
-        let started = Instant::now();
         self.admit(&event)?;
         let _pending = self.inflight.busy();
-        let mut now = started;
-        if self.has_filters() {
+        let asked = self.has_filters().then(Instant::now);
+        if asked.is_some() {
             if let Some(by) = Box::pin(self.refusing_filter(&event)).await {
                 return Ok(Report::undelivered(Disposition::Filtered {
                     by: by.id,
                     name: by.name.clone(),
                 }));
             }
-            now = Instant::now();
         }
-        let patience = Patience { started, now, limit };
         let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
+        if let Targets::None = targets {
+            return Ok(Report::undelivered(Disposition::Unmatched));
+        }
+        let now = Instant::now();
+        let started = asked.unwrap_or(now);
+        let patience = Patience { started, now, limit };
         // Boxed is what few events need, or what costs more than a box: the way to one handler stays short.
         let outcomes = match targets {
-            Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
             targets if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) => {
                 return Box::pin(self.publish_stored(&event, targets.as_slice(), patience)).await;
             }
+            Targets::None => Vec::new(),
             Targets::One(endpoint) => vec![self.publish_to(&endpoint, event, patience).await],
             Targets::Many(endpoints) => Box::pin(self.publish_to_all(endpoints, &event, patience)).await,
         };
@@ -94,8 +98,15 @@ impl Bus {
     /// One attempt at one handler: at once, or where others are ahead in its turn.
     async fn publish_to(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: Event, patience: Patience) -> Outcome {
         let Patience { started, now, limit } = patience;
-        let (end, of) = endpoint.deadline(started, limit);
-        if end <= now {
+        let (limit, of) = endpoint.limit(limit);
+        let end = after(started, limit);
+        // Filters are all that takes time before this.
+        let allowed = if now == started {
+            limit
+        } else {
+            end.saturating_duration_since(now)
+        };
+        if allowed.is_zero() {
             return endpoint.not_called(started, of);
         }
         let lane = endpoint.lane(&event);
@@ -114,6 +125,7 @@ impl Bus {
             started: now,
             deadline: end,
             deadline_of: of,
+            allowed,
             replayed: false,
             origin,
             lane: turn.lane.as_ref().map(Lane::hash),

@@ -59,6 +59,7 @@ impl Entry {
             started,
             deadline,
             deadline_of,
+            allowed: deadline.saturating_duration_since(started),
             replayed: self.replayed,
             origin: self.origin,
             lane: self.lane.as_ref().map(Lane::hash),

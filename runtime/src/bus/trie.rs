@@ -127,10 +127,10 @@ impl<T: Clone> Node<T> {
 
     fn for_each_match(&self, rest_of_type: &str, visit: &mut impl FnMut(&T)) {
         self.rest.iter().for_each(&mut *visit);
-        let (token, rest) = match rest_of_type.split_once('.') {
-            Some((token, rest)) => (token, Some(rest)),
-            None => (rest_of_type, None),
-        };
+        if self.literals.is_empty() && self.one.is_none() {
+            return;
+        }
+        let (token, rest) = first_token(rest_of_type);
         for child in [self.literals.get(token), self.one.as_ref()].into_iter().flatten() {
             match rest {
                 Some(rest) => child.for_each_match(rest, visit),
@@ -142,6 +142,13 @@ impl<T: Clone> Node<T> {
     fn is_empty(&self) -> bool {
         self.here.is_empty() && self.rest.is_empty() && self.one.is_none() && self.literals.is_empty()
     }
+}
+
+/// The token that comes first, and what follows its dot. By bytes: a type is too short for a search to be worth its beginning.
+fn first_token(event_type: &str) -> (&str, Option<&str>) {
+    let dot = event_type.bytes().position(|byte| byte == b'.');
+    let parts = dot.and_then(|dot| Some((event_type.get(..dot)?, event_type.get(dot + 1..)?)));
+    parts.map_or((event_type, None), |(token, rest)| (token, Some(rest)))
 }
 
 fn remove_from<T>(values: &mut Vec<T>, is_meant: &impl Fn(&T) -> bool) -> usize {

@@ -3,6 +3,7 @@
 mod breaker;
 mod dead_letter;
 mod policy;
+mod recent;
 mod store;
 
 pub(crate) use breaker::{Breaker, Change, Passage, Sign, Tripped};

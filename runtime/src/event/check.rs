@@ -3,21 +3,39 @@ use super::envelope::{Event, Inner};
 use super::error::EventError;
 use super::limits::EventLimits;
 use super::payload::Payload;
+use super::types::is_reserved;
 
 impl Event {
     /// Holds an event to limits: when it is made, and again by a runtime whose limits may not be those it was made with.
     /// It costs some comparisons; only a lower limit on nesting has the data looked at again.
     pub(crate) fn check(&self, limits: &EventLimits) -> Result<(), EventError> {
-        limits.check_id(self.id())?;
-        limits.check_type(self.event_type())?;
-        limits.check_source(self.source())?;
-        limits.check_data(self.data().len())?;
-        limits.check_metadata(self.inner().metadata)?;
+        self.inner().check(limits)
+    }
+
+    /// Whether it is within the default limits, of no type of the host's, and came from outside: what nearly every event is,
+    /// found out once, when it is made.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        self.inner().is_ordinary
+    }
+}
+
+impl Inner {
+    pub(super) fn check(&self, limits: &EventLimits) -> Result<(), EventError> {
+        limits.check_id(self.attributes.id())?;
+        limits.check_type(self.attributes.event_type())?;
+        limits.check_source(self.attributes.source())?;
+        limits.check_data(self.payload.shown().map_or(0, |data| data.len()))?;
+        limits.check_metadata(self.metadata)?;
         self.check_depth(limits.json_depth)
     }
 
+    pub(super) fn seems_ordinary(&self) -> bool {
+        let is_of_host = is_reserved(self.attributes.event_type());
+        self.hop_count == 0 && !is_of_host && self.check(&EventLimits::default()).is_ok()
+    }
+
     fn check_depth(&self, limit: usize) -> Result<(), EventError> {
-        match self.inner() {
+        match self {
             Inner {
                 payload: Payload::Json(json),
                 depth_checked,

@@ -39,6 +39,8 @@ pub(super) struct Inner {
     pub(super) metadata: MetadataSize,
     /// JSON data do not nest deeper than this.
     pub(super) depth_checked: usize,
+    /// See [`Event::is_ordinary`].
+    pub(super) is_ordinary: bool,
 }
 
 pub(super) type Extension = (Box<str>, ExtensionValue);

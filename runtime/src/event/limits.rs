@@ -56,6 +56,18 @@ impl EventLimits {
         }
     }
 
+    /// Whether what is within the default limits is within these.
+    pub(crate) fn admit_ordinary(&self) -> bool {
+        let ordinary = Self::default();
+        self.id_bytes >= ordinary.id_bytes
+            && self.type_bytes >= ordinary.type_bytes
+            && self.source_bytes >= ordinary.source_bytes
+            && self.data_bytes >= ordinary.data_bytes
+            && self.metadata_entries >= ordinary.metadata_entries
+            && self.metadata_bytes >= ordinary.metadata_bytes
+            && self.json_depth >= ordinary.json_depth
+    }
+
     /// The longest `datacontenttype`, in bytes.
     pub(super) const CONTENT_TYPE_BYTES: usize = 1024;
 

@@ -31,7 +31,7 @@ impl Parts<'_> {
         self.extensions
             .iter()
             .try_for_each(|(name, _)| extension::check_name(name))?;
-        let event = Event::new(Inner {
+        let mut inner = Inner {
             attributes: self.attributes(),
             timestamp_nanos: self.time.as_ref().map_or_else(clock_nanos, EventTime::unix_nanos),
             hop_count: self.hop_count()?,
@@ -44,9 +44,11 @@ impl Parts<'_> {
                 .map(|(name, value)| (name.into(), value))
                 .collect(),
             payload,
-        });
-        event.check(limits)?;
-        Ok(event)
+            is_ordinary: false,
+        };
+        inner.check(limits)?;
+        inner.is_ordinary = inner.seems_ordinary();
+        Ok(Event::new(inner))
     }
 
     fn attributes(&self) -> Attributes {

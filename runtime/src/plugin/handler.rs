@@ -1,5 +1,6 @@
 //! A plugin's handler and a plugin's filter, as the bus knows them.
 
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -121,20 +122,31 @@ pub(crate) struct PluginHandler {
     pub(crate) timeout: SetBy,
 }
 
+impl PluginHandler {
+    /// Where no instance is ready: waits for one, or makes a fresh one.
+    async fn handle_in_turn(&self, delivery: Delivery, deadline: Deadline) -> Completion {
+        loop {
+            let Some(pool) = self.serving.pool() else {
+                return Completion::failed(self.serving.unavailable());
+            };
+            let completion = pool.handle(self.index, &delivery, deadline).await;
+            if !self.serving.passed_on(&pool, &completion.result) {
+                return completion;
+            }
+        }
+    }
+}
+
 impl Handler for PluginHandler {
     fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion> {
-        Box::pin(async move {
-            let deadline = Deadline::of_delivery(&delivery, self.timeout);
-            loop {
-                let Some(pool) = self.serving.pool() else {
-                    return Completion::failed(self.serving.unavailable());
-                };
-                let completion = pool.handle(self.index, &delivery, deadline).await;
-                if !self.serving.passed_on(&pool, &completion.result) {
-                    return completion;
-                }
-            }
-        })
+        let deadline = Deadline::of_delivery(&delivery, self.timeout);
+        let Some(pool) = self.serving.pool() else {
+            return Box::pin(ready(Completion::failed(self.serving.unavailable())));
+        };
+        match pool.handle_at_once(self.index, delivery, deadline) {
+            Ok(handled) => handled,
+            Err(delivery) => Box::pin(self.handle_in_turn(delivery, deadline)),
+        }
     }
 
     fn concurrency(&self) -> usize {

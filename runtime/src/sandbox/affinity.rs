@@ -3,9 +3,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
-/// The places of a pool; none where any instance does.
+/// The places of a pool; none where any instance does. Who takes one gives it back.
 pub(super) struct Affinity {
     /// One for each; whoever has its permit has the instance.
     taken: Vec<Semaphore>,
@@ -13,11 +13,8 @@ pub(super) struct Affinity {
     next: AtomicUsize,
 }
 
-/// One place, until it is dropped.
-pub(super) struct Place<'a> {
-    pub(super) at: usize,
-    permit: Option<SemaphorePermit<'a>>,
-}
+/// Somebody has it.
+pub(super) struct Taken;
 
 impl Affinity {
     pub(super) fn new(count: usize) -> Self {
@@ -33,26 +30,25 @@ impl Affinity {
     }
 
     /// The place of a lane; of an event without one, any. Waits for whoever has it.
-    pub(super) async fn take(&self, lane: Option<u64>) -> Place<'_> {
-        let Some(at) = self.of_lane(lane) else {
-            return Place { at: 0, permit: None };
-        };
-        let permit = match self.taken.get(at) {
-            // Never closed.
-            Some(place) => place.acquire().await.ok(),
-            None => None,
-        };
-        Place { at, permit }
+    pub(super) async fn take(&self, lane: Option<u64>) -> Option<usize> {
+        let at = self.of_lane(lane)?;
+        // Never closed.
+        if let Ok(permit) = self.taken.get(at)?.acquire().await {
+            permit.forget();
+        }
+        Some(at)
     }
 
     /// The same where nobody has it.
-    pub(super) fn try_take(&self, lane: Option<u64>) -> Option<Place<'_>> {
-        let Some(at) = self.of_lane(lane) else {
-            return Some(Place { at: 0, permit: None });
-        };
-        let permit = self.taken.get(at)?.try_acquire().ok()?;
-        let permit = Some(permit);
-        Some(Place { at, permit })
+    pub(super) fn try_take(&self, lane: Option<u64>) -> Result<Option<usize>, Taken> {
+        let Some(at) = self.of_lane(lane) else { return Ok(None) };
+        self.take_at(at).map(Some)
+    }
+
+    fn take_at(&self, at: usize) -> Result<usize, Taken> {
+        let place = self.taken.get(at).ok_or(Taken)?;
+        place.try_acquire().map_err(|_| Taken)?.forget();
+        Ok(at)
     }
 
     fn of_lane(&self, lane: Option<u64>) -> Option<usize> {
@@ -67,30 +63,18 @@ impl Affinity {
     }
 
     /// A place that nobody has, if there is one.
-    pub(super) fn any_free(&self) -> Option<Place<'_>> {
+    pub(super) fn any_free(&self) -> Result<Option<usize>, Taken> {
         if !self.matter() {
-            return Some(Place { at: 0, permit: None });
+            return Ok(None);
         }
-        self.taken.iter().enumerate().find_map(|(at, place)| {
-            let permit = place.try_acquire().ok()?;
-            let permit = Some(permit);
-            Some(Place { at, permit })
-        })
+        let free = (0..self.taken.len()).find_map(|at| self.take_at(at).ok());
+        free.map(Some).ok_or(Taken)
     }
 
-    /// Gives back a place that was kept.
+    /// Gives back a place.
     pub(super) fn give_back(&self, at: usize) {
         if let Some(place) = self.taken.get(at) {
             place.add_permits(1);
-        }
-    }
-}
-
-impl Place<'_> {
-    /// It is not given back by itself.
-    pub(super) fn forget(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            permit.forget();
         }
     }
 }

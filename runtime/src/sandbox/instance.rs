@@ -8,14 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
-use tokio::time::Instant;
 use wasmtime::Store;
 
 use crate::clock::Timer;
 use crate::delivery::PluginWrites;
 use crate::event::Event;
-use crate::handler::{Delivery, Fault, Outbox, panic_message};
+use crate::handler::{BoxFuture, Completion, Delivery, Fault, Outbox, panic_message};
 use crate::key_value::{KeyValueError, WriteBuffer};
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
@@ -27,6 +27,7 @@ use crate::sandbox::engine::Engines;
 use crate::sandbox::fault::{classify, late, other_types};
 use crate::sandbox::keyvalue;
 use crate::sandbox::places::Place;
+use crate::sandbox::slot::Slot;
 use crate::sandbox::state::{HostState, Phase};
 use crate::sandbox::turn::Turn;
 
@@ -195,50 +196,71 @@ impl Instance {
         Ok(self.done(health))
     }
 
-    /// Gives the guest one event; the value is its own verdict.
-    pub(super) async fn handle(
+    /// Gives the guest one event, and tells it how much time is left. `before` is what its `start` published, if it is fresh.
+    ///
+    /// One block, made where it stays, and no async functions in it: each would copy what it is given, and this is the way of
+    /// every event.
+    pub(super) fn handle(
         mut self: Box<Self>,
+        slot: Slot,
+        before: Vec<Event>,
         handler: u32,
-        delivery: &Delivery,
-        now: Instant,
+        delivery: Delivery,
+        left: Duration,
         deadline: Deadline,
-    ) -> Result<Done<Result<(), Fault>>, Failed> {
-        let event = &delivery.event;
-        self.arm(Phase::Handle, Some(event.clone()), deadline)?;
-        let time_left = deadline.at.saturating_duration_since(now).as_millis();
-        let told = types::Delivery {
-            attempt: delivery.attempt,
-            time_left_ms: u32::try_from(time_left).unwrap_or(u32::MAX),
-            replayed: delivery.replayed,
-        };
-        let Self {
-            store,
-            blueprint,
-            work,
-            turn,
-            ..
-        } = &mut *self;
-        let Work::Handler(guest) = work else {
-            return Err(self.not_made_for("handle"));
-        };
-        let answer = {
-            let call = pin!(guest.call_handle(&mut *store, handler, lower(event), told));
-            bounded(&blueprint.engines, deadline, turn, call).await
-        };
-        let verdict = settle(store, answer)?;
-        let verdict = verdict.map_err(|failure| lift_failure(failure, |text| store.data().shown(text)));
-        let mut writes = None;
-        if verdict.is_ok() {
-            writes = blueprint
-                .key_value
-                .to_be_acknowledged(&mut store.data_mut().call.writes)
-                .map(Box::new);
-            self.commit(deadline).await?;
-        }
-        Ok(Done {
-            writes,
-            ..self.done(verdict)
+    ) -> BoxFuture<'static, Completion> {
+        Box::pin(async move {
+            let ended = 'call: {
+                if let Err(failed) = self.arm(Phase::Handle, Some(delivery.event.clone()), deadline) {
+                    break 'call Err(failed);
+                }
+                let Self {
+                    store,
+                    blueprint,
+                    work,
+                    turn,
+                    ..
+                } = &mut *self;
+                let Work::Handler(guest) = work else {
+                    break 'call Err(self.not_made_for("handle"));
+                };
+                let told = types::Delivery {
+                    attempt: delivery.attempt,
+                    time_left_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
+                    replayed: delivery.replayed,
+                };
+                let answer = {
+                    let call = pin!(guest.call_handle(&mut *store, handler, lower(&delivery.event), told));
+                    bounded(&blueprint.engines, deadline, turn, call).await
+                };
+                settle(store, answer)
+            };
+            let (verdict, writes) = match ended {
+                Ok(Ok(())) if self.store.data().call.writes.is_empty() => (Ok(()), None),
+                Ok(Ok(())) => {
+                    let writes = self.to_be_acknowledged();
+                    if let Err(failed) = Box::pin(self.commit(deadline)).await {
+                        drop(self);
+                        return slot.failed(failed, before);
+                    }
+                    (Ok(()), writes)
+                }
+                Ok(Err(failure)) => (Err(lift_failure(failure, |text| self.store.data().shown(text))), None),
+                Err(failed) => {
+                    // The store is gone before its place is another's.
+                    drop(self);
+                    return slot.failed(failed, before);
+                }
+            };
+            let done = self.done(verdict);
+            slot.completion(Done { writes, ..done }, before)
         })
+    }
+
+    /// What the call wrote to its key-value store, where that is committed by whoever acknowledges the event.
+    fn to_be_acknowledged(&mut self) -> Option<Box<PluginWrites>> {
+        let writes = &mut self.store.data_mut().call.writes;
+        self.blueprint.key_value.to_be_acknowledged(writes).map(Box::new)
     }
 
     /// Asks a filter about one event.

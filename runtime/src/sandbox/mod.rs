@@ -37,6 +37,7 @@ mod names;
 mod needs;
 pub(crate) mod places;
 pub(crate) mod pool;
+mod ready;
 mod secrets;
 mod slot;
 mod state;

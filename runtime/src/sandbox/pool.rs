@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock::by;
 use crate::event::Event;
-use crate::handler::{Completion, Delivery, Fault, Uncommitted};
+use crate::handler::{BoxFuture, Completion, Delivery, Fault};
 use crate::outcome::Class;
 use crate::quarantine::{FaultCount, QuarantinePolicy, Quarantined};
 use crate::sandbox::affinity::Affinity;
@@ -16,7 +16,8 @@ use crate::sandbox::backoff::Backoff;
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::deadline::{Deadline, SetBy};
-use crate::sandbox::instance::{Done, Failed, Instance};
+use crate::sandbox::instance::{Failed, Instance};
+use crate::sandbox::ready::{Ready, Wanted};
 use crate::sandbox::slot::Slot;
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.
@@ -26,6 +27,8 @@ pub(crate) struct Pool {
     pub(super) permits: Semaphore,
     /// Persistent instances that wait for work. A permit without an instance here means: make a fresh one.
     idle: Mutex<Vec<(usize, Box<Instance>)>>,
+    /// One of them, which has its permit with it.
+    ready: Ready,
     /// Where events of one lane go to the same instance: the place of each.
     pub(super) affinity: Affinity,
     returned: Notify,
@@ -122,6 +125,7 @@ impl Pool {
             blueprint,
             permits,
             idle: Mutex::new(idle),
+            ready: Ready::new(),
             affinity,
             returned: Notify::new(),
             backoff: Backoff::default(),
@@ -131,88 +135,71 @@ impl Pool {
         Ok((Arc::new(pool), outbox))
     }
 
+    /// Gives one event to the instance that is ready, as nearly every event finds one; gives it back where there is none.
+    ///
+    /// Cancellation safe: dropped while the guest runs, it costs the instance.
+    pub(crate) fn handle_at_once(
+        self: Arc<Self>,
+        handler: u32,
+        delivery: Delivery,
+        deadline: Deadline,
+    ) -> Result<BoxFuture<'static, Completion>, Delivery> {
+        let Some((slot, instance)) = self.ready() else {
+            return Err(delivery);
+        };
+        let left = delivery.allowed;
+        Ok(instance.handle(slot, Vec::new(), handler, delivery, left, deadline))
+    }
+
     /// Gives one event to an instance by a deadline, on the caller's task.
     ///
     /// Cancellation safe: dropped while it waits, it costs nothing; dropped while the guest runs, it costs the instance.
     pub(crate) async fn handle(self: &Arc<Self>, handler: u32, delivery: &Delivery, deadline: Deadline) -> Completion {
-        match self.try_handle(handler, delivery, deadline).await {
-            Ok(completion) => completion,
-            Err(Failed { fault, outbox, fuel }) => {
-                self.count(&fault);
-                Completion {
-                    result: Err(fault),
-                    outbox,
-                    fuel,
-                    uncommitted: None,
-                }
+        match self.for_event(delivery, deadline).await {
+            Ok((slot, instance, outbox, deadline)) => {
+                let left = deadline.at.saturating_duration_since(Instant::now());
+                instance
+                    .handle(slot, outbox, handler, delivery.clone(), left, deadline)
+                    .await
             }
+            Err(failed) => self.failed(failed, Vec::new()),
         }
     }
 
-    async fn try_handle(
+    /// An instance for an event, with its place, what its `start` published if it is fresh, and the deadline of the call.
+    async fn for_event(
         self: &Arc<Self>,
-        handler: u32,
         delivery: &Delivery,
         deadline: Deadline,
-    ) -> Result<Completion, Failed> {
-        // What has to wait is in boxes of its own: the way without a wait is short, and so is its future.
-        let (slot, deadline, waited) = match self.free_slot(delivery.lane) {
-            Some(slot) => (slot, deadline, false),
-            None => {
-                let (slot, deadline) = Box::pin(self.slot(deadline, delivery.lane)).await?;
-                (slot, deadline, true)
-            }
+    ) -> Result<(Slot, Box<Instance>, Vec<Event>, Deadline), Failed> {
+        let (slot, deadline) = match self.free_slot(delivery.lane) {
+            Some(slot) => (slot, deadline),
+            None => self.slot(deadline, delivery.lane).await?,
         };
-        let (slot, instance, mut outbox, now) = match slot.idle() {
-            Some(instance) if !waited => (slot, instance, Vec::new(), delivery.started),
-            Some(instance) => (slot, instance, Vec::new(), Instant::now()),
-            None => {
-                let fresh = Box::pin(slot.fresh_instance(deadline, Some(&delivery.event)));
-                let (slot, instance, outbox) = fresh.await?;
-                (slot, instance, outbox, Instant::now())
-            }
-        };
-        let Done {
-            instance,
-            value,
-            outbox: published,
-            fuel,
-            writes,
-        } = match instance.handle(handler, delivery, now, deadline).await {
-            Ok(done) => done,
-            Err(failed) => return Err(Failed { outbox, ..failed }),
-        };
-        if value.is_ok() {
-            outbox.extend(published);
-        }
-        let uncommitted = match writes {
-            Some(writes) => Some(Box::new(Uncommitted {
-                writes: *writes,
-                instance: Box::new(slot.hold(instance)),
-            })),
-            None => {
-                slot.keep(instance);
-                None
-            }
-        };
-        Ok(Completion {
-            result: value,
+        let (slot, instance, outbox) = slot.instance(deadline, Some(&delivery.event)).await?;
+        Ok((slot, instance, outbox, deadline))
+    }
+
+    /// What the bus has to do after a call that failed, or could not be made, and the start of its instance, if that was fresh.
+    pub(super) fn failed(&self, failed: Failed, mut outbox: Vec<Event>) -> Completion {
+        self.count(&failed.fault);
+        outbox.extend(failed.outbox);
+        Completion {
+            result: Err(failed.fault),
             outbox,
-            fuel,
-            uncommitted,
-        })
+            fuel: failed.fuel,
+            uncommitted: None,
+        }
     }
 
     /// Asks a filter about one event, by the deadline of the chain or the plugin's own, whichever is first.
     pub(crate) async fn accepts(self: &Arc<Self>, event: &Event, chain: Deadline) -> Result<bool, Fault> {
         let deadline = chain.or_earlier(Deadline::of_limits(&self.blueprint.limits));
         let verdict = async {
-            let (slot, deadline) = match self.free_slot(None) {
-                Some(slot) => (slot, deadline),
-                None => Box::pin(self.slot(deadline, None)).await?,
+            let (slot, instance, deadline) = match self.ready() {
+                Some((slot, instance)) => (slot, instance, deadline),
+                None => Box::pin(self.instance_later(deadline)).await?,
             };
-            // A filter has no bus to publish to, not even in `start`.
-            let (slot, instance, _) = slot.instance(deadline, None).await?;
             let done = instance.accepts(event, deadline).await?;
             slot.keep(done.instance);
             Ok(done.value)
@@ -223,16 +210,22 @@ impl Pool {
             .inspect_err(|fault| self.count(fault))
     }
 
+    async fn instance_later(self: &Arc<Self>, deadline: Deadline) -> Result<(Slot, Box<Instance>, Deadline), Failed> {
+        let (slot, deadline) = match self.free_slot(None) {
+            Some(slot) => (slot, deadline),
+            None => self.slot(deadline, None).await?,
+        };
+        // A filter has no bus to publish to, not even in `start`.
+        let (slot, instance, _) = slot.instance(deadline, None).await?;
+        Ok((slot, instance, deadline))
+    }
+
     /// Asks the guest for its health, if an instance has nothing to do. Returns with it what a fresh instance published in
     /// `start`.
     pub(crate) async fn health(self: &Arc<Self>) -> (Health, Vec<Event>) {
-        let Ok(permit) = self.permits.try_acquire() else {
+        let Some(slot) = self.any_free_slot() else {
             return (Health::Busy, Vec::new());
         };
-        let Some(place) = self.affinity.any_free() else {
-            return (Health::Busy, Vec::new());
-        };
-        let slot = Slot::new(self, Some(permit), place);
         let deadline = Deadline::of_limits(&self.blueprint.limits);
         let asked = async {
             let (slot, instance, outbox) = slot.instance(deadline, None).await?;
@@ -263,7 +256,7 @@ impl Pool {
     /// All of it ends by `last` where that is given: what still runs then is left to its own deadline, and nothing of it is
     /// used any more.
     pub(crate) async fn close(&self, last: Option<Instant>) -> (Vec<Event>, Option<Fault>) {
-        self.permits.close();
+        self.begin_nothing();
         if self.quarantined.get().is_some() {
             self.idle().clear();
         }
@@ -291,25 +284,46 @@ impl Pool {
 
     /// How many bytes of memory the instances that wait have, each.
     pub(crate) fn memory(&self) -> Vec<usize> {
+        let _wanted = self.all_in_list();
         self.idle().iter().map(|(_, instance)| instance.memory()).collect()
     }
 
+    /// What nearly every event finds: a place to run and an instance in it.
+    fn ready(self: &Arc<Self>) -> Option<(Slot, Box<Instance>)> {
+        match self.ready.take() {
+            Ok(taken) => taken.map(|instance| (Slot::with_permit(self.clone(), None), instance)),
+            Err(wanted) => {
+                self.list(wanted);
+                None
+            }
+        }
+    }
+
     /// A place to run, if there is one now. Whoever waits for one has it before.
-    fn free_slot(self: &Arc<Self>, lane: Option<u64>) -> Option<Slot<'_>> {
-        let place = self.affinity.try_take(lane)?;
-        let permit = self.permits.try_acquire().ok()?;
-        Some(Slot::new(self, Some(permit), place))
+    fn free_slot(self: &Arc<Self>, lane: Option<u64>) -> Option<Slot> {
+        let mut slot = Slot::new(self, self.affinity.try_take(lane).ok()?);
+        slot.take(self.permits.try_acquire().ok()?);
+        Some(slot)
+    }
+
+    /// The same, wherever it is, for what has nothing to do with events.
+    fn any_free_slot(self: &Arc<Self>) -> Option<Slot> {
+        let _wanted = self.all_in_list();
+        let mut slot = Slot::new(self, self.affinity.any_free().ok()?);
+        slot.take(self.permits.try_acquire().ok()?);
+        Some(slot)
     }
 
     /// A place to run, or `overloaded` when there is none by the deadline; and the deadline for a call that begins now.
-    async fn slot(self: &Arc<Self>, deadline: Deadline, lane: Option<u64>) -> Result<(Slot<'_>, Deadline), Fault> {
+    async fn slot(self: &Arc<Self>, deadline: Deadline, lane: Option<u64>) -> Result<(Slot, Deadline), Fault> {
         let place = match by(deadline.at, self.affinity.take(lane)).await {
             Ok(place) => place,
             Err(_) => return Err(self.busy(deadline.set_by)),
         };
         // Made before the wait: a permit that a wait was given but did not live to take goes back unseen, and a stop must
         // look again then too.
-        let mut slot = Slot::new(self, None, place);
+        let mut slot = Slot::new(self, place);
+        let _wanted = self.all_in_list();
         if let Ok(permit) = self.permits.try_acquire() {
             slot.take(permit);
             return Ok((slot, deadline));
@@ -320,6 +334,27 @@ impl Pool {
             Err(_) => return Err(self.busy(deadline.set_by)),
         }
         Ok((slot, deadline.after_wait(&self.blueprint.limits)))
+    }
+
+    /// No instance takes the short cut until what is returned is dropped.
+    fn all_in_list(&self) -> Wanted<'_> {
+        let wanted = self.ready.want();
+        self.ready.recall().into_iter().for_each(|instance| self.list(instance));
+        wanted
+    }
+
+    /// No delivery begins from here on.
+    fn begin_nothing(&self) {
+        self.permits.close();
+        self.ready.close();
+        self.ready.recall().into_iter().for_each(|instance| self.list(instance));
+    }
+
+    /// Puts an instance in the list that came with its permit.
+    fn list(&self, instance: Box<Instance>) {
+        self.keep(0, instance);
+        self.permits.add_permits(1);
+        self.told_of_return();
     }
 
     /// No instance was free in time.
@@ -370,7 +405,7 @@ impl Pool {
         ));
         // The first of those that count too many at once; the words are there before anybody needs them.
         if self.quarantined.set(why.clone()).is_ok() {
-            self.permits.close();
+            self.begin_nothing();
             supervisor.quarantine(self, &why);
         }
     }
@@ -385,6 +420,18 @@ impl Pool {
             }
             returned.await;
         }
+    }
+
+    /// Leaves an instance where the next event finds it at once, together with its permit. False where that is not to be: it
+    /// is kept in the list then, or gone.
+    pub(super) fn leave_ready(&self, place: usize, instance: Box<Instance>) -> bool {
+        let lives_on = self.blueprint.isolation == Isolation::Persistent;
+        if !lives_on || self.affinity.matter() {
+            self.keep(place, instance);
+            return false;
+        }
+        self.ready.leave(instance, |instance| self.list(instance));
+        true
     }
 
     /// Keeps a healthy instance for the next event of its place, if instances live that long.

@@ -6,35 +6,87 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 
 use crate::event::Event;
-use crate::handler::{Fault, HeldInstance};
+use crate::handler::{Completion, Fault, HeldInstance, Uncommitted};
 use crate::key_value::KeyValueError;
 use crate::outcome::Class;
-use crate::sandbox::affinity::Place;
 use crate::sandbox::backoff::{TooEarly, Try};
 use crate::sandbox::deadline::{Deadline, SetBy};
-use crate::sandbox::instance::{Failed, Instance};
+use crate::sandbox::instance::{Done, Failed, Instance};
 use crate::sandbox::keyvalue::not_committed;
 use crate::sandbox::pool::Pool;
 
 /// The right to run one instance; given back when dropped, whatever happened.
-pub(super) struct Slot<'a> {
-    pool: &'a Arc<Pool>,
-    permit: Option<SemaphorePermit<'a>>,
-    place: Place<'a>,
+pub(super) struct Slot {
+    pool: Arc<Pool>,
+    has_permit: bool,
+    /// Where it matters which instance it is.
+    place: Option<usize>,
 }
 
-impl<'a> Slot<'a> {
-    pub(super) fn new(pool: &'a Arc<Pool>, permit: Option<SemaphorePermit<'a>>, place: Place<'a>) -> Self {
-        Self { pool, permit, place }
+impl Slot {
+    /// One that is still to take a permit.
+    pub(super) fn new(pool: &Arc<Pool>, place: Option<usize>) -> Self {
+        Self {
+            pool: pool.clone(),
+            has_permit: false,
+            place,
+        }
     }
 
-    /// Keeps the instance for the next event.
-    pub(super) fn keep(&self, instance: Box<Instance>) {
-        self.pool.keep(self.place.at, instance);
+    /// With a permit that nobody else gives back.
+    pub(super) fn with_permit(pool: Arc<Pool>, place: Option<usize>) -> Self {
+        Self {
+            pool,
+            has_permit: true,
+            place,
+        }
     }
 
-    pub(super) fn take(&mut self, permit: SemaphorePermit<'a>) {
-        self.permit = Some(permit);
+    pub(super) fn take(&mut self, permit: SemaphorePermit<'_>) {
+        permit.forget();
+        self.has_permit = true;
+    }
+
+    /// Leaves the instance for the next event.
+    pub(super) fn keep(mut self, instance: Box<Instance>) {
+        if self.pool.leave_ready(self.at(), instance) {
+            self.has_permit = false;
+        }
+    }
+
+    fn at(&self) -> usize {
+        self.place.unwrap_or(0)
+    }
+
+    /// What the bus has to do now, after a call that went well and the start of its instance, if that was fresh.
+    pub(super) fn completion(self, done: Done<Result<(), Fault>>, mut outbox: Vec<Event>) -> Completion {
+        if done.value.is_ok() {
+            outbox.extend(done.outbox);
+        }
+        let uncommitted = match done.writes {
+            Some(writes) => Some(Box::new(Uncommitted {
+                writes: *writes,
+                instance: Box::new(Held {
+                    instance: done.instance,
+                    slot: self,
+                }),
+            })),
+            None => {
+                self.keep(done.instance);
+                None
+            }
+        };
+        Completion {
+            result: done.value,
+            outbox,
+            fuel: done.fuel,
+            uncommitted,
+        }
+    }
+
+    /// The same after one that did not.
+    pub(super) fn failed(&self, failed: Failed, before: Vec<Event>) -> Completion {
+        self.pool.failed(failed, before)
     }
 
     /// An instance that waits, or a fresh one with what its `start` published.
@@ -50,8 +102,8 @@ impl<'a> Slot<'a> {
     }
 
     /// An instance that waits.
-    pub(super) fn idle(&self) -> Option<Box<Instance>> {
-        self.pool.take_idle(self.place.at)
+    fn idle(&self) -> Option<Box<Instance>> {
+        self.pool.take_idle(self.at())
     }
 
     /// A fresh one, with what its `start` published.
@@ -64,7 +116,7 @@ impl<'a> Slot<'a> {
         deadline: Deadline,
         cause: Option<&Event>,
     ) -> Result<(Self, Box<Instance>, Vec<Event>), Failed> {
-        let pool = self.pool;
+        let pool = self.pool.clone();
         let (backoff, name) = (&pool.backoff, &pool.blueprint.name);
         let attempt = backoff.begin().map_err(|early| not_yet(name, &early))?;
         if deadline.set_by == SetBy::Limits {
@@ -76,77 +128,49 @@ impl<'a> Slot<'a> {
         match timeout_at(deadline.at, &mut starting).await {
             Ok(started) => started.map(|(instance, outbox)| (self, instance, outbox)),
             Err(_) => {
-                let kept = self.stay();
+                let failed = still_starting(name, deadline).into();
                 tokio::spawn(async move {
-                    let pool = &kept.pool;
                     match starting.await {
                         Ok((instance, outbox)) => {
-                            pool.keep(kept.place, instance);
+                            self.keep(instance);
                             pool.supervision.supervisor.published(outbox);
                         }
                         Err(failed) => pool.count(&failed.fault),
                     }
                 });
-                Err(still_starting(name, deadline).into())
+                Err(failed)
             }
         }
     }
-
-    /// The instance, kept from other calls until what it wrote is committed.
-    pub(super) fn hold(self, instance: Box<Instance>) -> Held {
-        Held {
-            instance,
-            kept: self.stay(),
-        }
-    }
-
-    /// The same place for longer than its caller waits.
-    fn stay(mut self) -> Kept {
-        if let Some(permit) = self.permit.take() {
-            permit.forget();
-        }
-        self.place.forget();
-        let (pool, place) = (self.pool.clone(), self.place.at);
-        Kept { pool, place }
-    }
 }
 
-impl Drop for Slot<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
-        drop(self.permit.take());
-        self.pool.told_of_return();
-    }
-}
-
-/// A place that belongs to no call.
-struct Kept {
-    pool: Arc<Pool>,
-    place: usize,
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.pool.affinity.give_back(self.place);
-        self.pool.permits.add_permits(1);
+        if let Some(place) = self.place {
+            self.pool.affinity.give_back(place);
+        }
+        if self.has_permit {
+            self.pool.permits.add_permits(1);
+        }
         self.pool.told_of_return();
     }
 }
 
 /// An instance in its place, between a call that wrote to the key-value store and the commit of that.
-pub(super) struct Held {
+struct Held {
     // Gone before its place is free.
     instance: Box<Instance>,
-    kept: Kept,
+    slot: Slot,
 }
 
 impl HeldInstance for Held {
     fn committed(self: Box<Self>) {
-        let Self { instance, kept } = *self;
-        kept.pool.keep(kept.place, instance);
+        let Self { instance, slot } = *self;
+        slot.keep(instance);
     }
 
     fn refused(self: Box<Self>, error: &KeyValueError) -> Fault {
-        let pool = self.kept.pool.clone();
+        let pool = self.slot.pool.clone();
         let fault = not_committed(&pool.blueprint.name, error);
         drop(self);
         pool.count(&fault);

@@ -1,7 +1,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use foldhash::quality::FixedState;
+use foldhash::fast::FixedState;
 
 /// The children of a node by token: a map whose clones share nearly everything.
 ///
