@@ -24,7 +24,7 @@ pub(crate) struct Options {
 const HELP: &str = "\
 Each target is measured beside the raw wasmtime thing (or SQLite), both taking turns in one process;
 figures are medians of the rounds, and a ratio is that of each round's ratio. The machine should do
-nothing else meanwhile. Everything takes about a quarter of an hour.
+nothing else meanwhile. Everything takes about five minutes.
 
 The table goes to stdout, progress to stderr, and all of it as JSON to target/bench/report.json, which
 is written after each row: what can't be measured is named there and at the end, and the exit code is 1.

@@ -11,11 +11,15 @@ use tokio::sync::Semaphore;
 use crate::arguments::Arguments;
 use crate::figures::of_publish;
 use crate::ours;
+use crate::publish::all_delivered;
 use crate::report::Figure;
-use crate::turns::{alone, nanos};
-use crate::unmatched::{self, Patterns};
+use crate::turns::{alone, in_turn, nanos};
+use crate::unmatched::{Beside, Patterns};
 
 const NATIVES: &str = "growth: publish to N native subscribers, per delivery";
+const LITERALS: &str = "growth: publish that matches nothing, beside N literals";
+const WILDCARDS: &str = "growth: publish that matches nothing, beside N wildcards";
+const BOTH: &str = "growth: publish that matches nothing, beside N of both kinds";
 const PLUGINS: &str = "growth: publish to N plugins, per delivery";
 const BESIDE_PLUGINS: &str = "growth: publish to one native handler, beside N plugins";
 const STARTS: &str = "growth: start of the last tenth of N plugins, warm, per plugin";
@@ -29,30 +33,11 @@ const MOST_PLUGINS: u32 = 5_000;
 /// All of them.
 pub(crate) async fn all(arguments: &Arguments, figures: &mut Vec<Figure>) -> Result<()> {
     eprintln!("  subscribers ...");
-    for n in STEPS {
-        let value = of_publish(arguments, &ours::natives(n)?, n).await? / f64::from(n);
-        figures.push(figure(NATIVES, n, "ns", value));
-    }
+    figures.extend(natives(arguments).await?);
     eprintln!("  patterns ...");
-    for (table, patterns) in [
-        (
-            "growth: publish that matches nothing, beside N literals",
-            Patterns::Literals,
-        ),
-        (
-            "growth: publish that matches nothing, beside N wildcards",
-            Patterns::Wildcards,
-        ),
-        (
-            "growth: publish that matches nothing, beside N of both kinds",
-            Patterns::Both,
-        ),
-    ] {
-        for n in STEPS {
-            let value = unmatched::cost(arguments, n, patterns).await?;
-            figures.push(figure(table, n, "ns", value));
-        }
-    }
+    figures.extend(patterns(arguments, LITERALS, Patterns::Literals).await?);
+    figures.extend(patterns(arguments, WILDCARDS, Patterns::Wildcards).await?);
+    figures.extend(patterns(arguments, BOTH, Patterns::Both).await?);
     eprintln!("  queued events ...");
     figures.extend(queued(arguments).await?);
     eprintln!("  plugins ...");
@@ -62,6 +47,34 @@ pub(crate) async fn all(arguments: &Arguments, figures: &mut Vec<Figure>) -> Res
 
 fn figure(table: &'static str, n: u32, unit: &'static str, value: f64) -> Figure {
     Figure::new(table, n.to_string(), unit, value)
+}
+
+fn table(name: &'static str, unit: &'static str, values: Vec<f64>) -> impl Iterator<Item = Figure> {
+    let of_step = move |(n, value)| figure(name, n, unit, value);
+    STEPS.into_iter().zip(values).map(of_step)
+}
+
+async fn natives(arguments: &Arguments) -> Result<impl Iterator<Item = Figure>> {
+    let runtimes: Vec<_> = STEPS
+        .iter()
+        .map(|n| Ok((*n, ours::natives(*n)?)))
+        .collect::<Result<_>>()?;
+    let event = ours::event(1024)?;
+    let values = in_turn(arguments.rounds(101, 21), &runtimes, async |(n, runtime)| {
+        let calls = (4_000 / n).max(1);
+        Ok(all_delivered(runtime, &event, calls).await? / f64::from(*n))
+    });
+    Ok(table(NATIVES, "ns", values.await?))
+}
+
+async fn patterns(
+    arguments: &Arguments,
+    name: &'static str,
+    patterns: Patterns,
+) -> Result<impl Iterator<Item = Figure>> {
+    let runtimes: Vec<_> = STEPS.iter().map(|n| Beside::new(*n, patterns)).collect::<Result<_>>()?;
+    let values = in_turn(arguments.rounds(101, 21), &runtimes, async |beside| beside.cost().await);
+    Ok(table(name, "ns", values.await?))
 }
 
 async fn plugins(arguments: &Arguments) -> Result<Vec<Figure>> {
@@ -97,7 +110,7 @@ fn roomy(arguments: &Arguments, cache: &Path, most: u32) -> Result<Runtime> {
 
 async fn to_native(arguments: &Arguments, runtime: &Runtime) -> Result<f64> {
     let event = ours::typed("other.event", 1024)?;
-    let round = async || crate::publish::all_delivered(runtime, &event, 4_000).await;
+    let round = async || all_delivered(runtime, &event, 4_000).await;
     alone(arguments.rounds(101, 21), round).await
 }
 
@@ -116,16 +129,11 @@ async fn one_too_many(runtime: &Runtime, there: u32) -> Result<Figure> {
 const MORE: u32 = 1_000;
 
 async fn queued(arguments: &Arguments) -> Result<Vec<Figure>> {
-    let (mut beside, mut handled) = (Vec::new(), Vec::new());
-    for n in STEPS {
-        let rounds = arguments.rounds(21, 7);
-        let publishing = alone(rounds, async || Ok(behind(n).await?.publishing)).await?;
-        beside.push(figure(BESIDE_QUEUED, n, "ns", publishing));
-        let handling = alone(rounds, async || Ok(behind(n).await?.handling)).await?;
-        handled.push(figure(QUEUED, n, "ns", handling));
-    }
-    beside.extend(handled);
-    Ok(beside)
+    let rounds = arguments.rounds(21, 7);
+    let publishing = in_turn(rounds, &STEPS, async |n| Ok(behind(*n).await?.publishing)).await?;
+    let handling = in_turn(rounds, &STEPS, async |n| Ok(behind(*n).await?.handling)).await?;
+    let beside = table(BESIDE_QUEUED, "ns", publishing);
+    Ok(beside.chain(table(QUEUED, "ns", handling)).collect())
 }
 
 /// Nanoseconds of an event.

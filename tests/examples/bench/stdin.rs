@@ -22,7 +22,7 @@ const WHAT: &str = "run --stdin, one handler, 1 KiB; raw: parse and publish";
 const FEW: u32 = 1_000;
 
 pub(crate) async fn row(arguments: &Arguments) -> Result<Row> {
-    let run = Run::new(arguments.count(100_000, 50_000))?;
+    let run = Run::new(arguments.count(200_000, 100_000))?;
     let runtime = ours::runtime(vec![ours::probe()]).await?;
     let lines: Vec<String> = fs::read_to_string(&run.few)?.lines().map(str::to_owned).collect();
     let turns = turns(

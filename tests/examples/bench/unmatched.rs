@@ -1,7 +1,7 @@
 //! T4: `publish` of what nobody is subscribed to, beside many who are subscribed to something else.
 
 use anyhow::{Result, ensure};
-use palisade::{Runtime, SubscribeOptions};
+use palisade::{Event, Runtime, SubscribeOptions};
 
 use crate::arguments::Arguments;
 use crate::ours;
@@ -12,7 +12,8 @@ const WHAT: &str = "publish that matches nothing, 10,000 subscriptions";
 const CALLS: u32 = 20_000;
 
 pub(crate) async fn row(arguments: &Arguments) -> Result<Row> {
-    let value = cost(arguments, 10_000, Patterns::Both).await?;
+    let beside = Beside::new(10_000, Patterns::Both)?;
+    let value = alone(arguments.rounds(201, 51), async || beside.cost().await).await?;
     Ok(Row::absolute("T4", WHAT, "ns", value, 200.0))
 }
 
@@ -25,21 +26,32 @@ pub(crate) enum Patterns {
     Both,
 }
 
-/// The nanoseconds of one such publish beside so many subscriptions.
-pub(crate) async fn cost(arguments: &Arguments, subscriptions: u32, patterns: Patterns) -> Result<f64> {
-    let runtime = ours::builder(1).build()?;
-    subscribe(
-        &runtime,
-        (0..subscriptions).map(|number| patterns.pattern(number)).collect(),
-    )?;
-    let event = ours::typed("bench.area-7.nobody", 1024)?;
-    let publish = async |event| {
-        let report = runtime.publish(event).await?;
-        ensure!(report.outcomes.is_empty(), "somebody got it: {report:?}");
-        Ok(())
-    };
-    let round = async || each_of(ours::handles(&event, CALLS), publish).await;
-    alone(arguments.rounds(201, 51), round).await
+/// A runtime with so many subscriptions, and an event for none of them.
+pub(crate) struct Beside {
+    runtime: Runtime,
+    event: Event,
+}
+
+impl Beside {
+    pub(crate) fn new(subscriptions: u32, patterns: Patterns) -> Result<Self> {
+        let runtime = ours::builder(1).build()?;
+        subscribe(
+            &runtime,
+            (0..subscriptions).map(|number| patterns.pattern(number)).collect(),
+        )?;
+        let event = ours::typed("bench.area-7.nobody", 1024)?;
+        Ok(Self { runtime, event })
+    }
+
+    /// The nanoseconds of a publish.
+    pub(crate) async fn cost(&self) -> Result<f64> {
+        each_of(ours::handles(&self.event, CALLS), async |event| {
+            let report = self.runtime.publish(event).await?;
+            ensure!(report.outcomes.is_empty(), "somebody got it: {report:?}");
+            Ok(())
+        })
+        .await
+    }
 }
 
 /// A hundred patterns a handler.
