@@ -6,6 +6,7 @@ mod clocks;
 mod compile;
 mod config_store;
 pub(crate) mod costly;
+mod every_call;
 mod faults;
 mod files;
 mod files_listing;

@@ -22,12 +22,16 @@ const STARTS: &str = "start of plugins, each another component (all of them)";
 
 /// All of them.
 pub(crate) async fn all(arguments: &Arguments, figures: &mut Vec<Figure>) -> Result<()> {
+    eprintln!("  publish ...");
     figures.extend(fan_out(arguments).await?);
     figures.extend(sizes(arguments).await?);
     figures.extend(kinds(arguments).await?);
     figures.extend(publishers(arguments).await?);
+    eprintln!("  durable publish_async ...");
     figures.extend(durable::figures(arguments).await?);
+    eprintln!("  memory ...");
     figures.extend(memory::figures(arguments).await?);
+    eprintln!("  starts ...");
     figures.extend(starts(arguments).await?);
     Ok(())
 }

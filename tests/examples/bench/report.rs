@@ -123,14 +123,19 @@ impl Row {
     }
 }
 
-/// A number without a target.
+/// Something without a target.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
     /// The table it belongs to.
     pub(crate) table: &'static str,
     pub(crate) what: String,
-    pub(crate) unit: &'static str,
-    pub(crate) value: f64,
+    found: Found,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    Number(f64, &'static str),
+    Words(String),
 }
 
 impl Figure {
@@ -138,8 +143,31 @@ impl Figure {
         Self {
             table,
             what: what.into(),
-            unit,
-            value,
+            found: Found::Number(value, unit),
+        }
+    }
+
+    /// What is told rather than measured.
+    pub(crate) fn words(table: &'static str, what: impl Into<String>, words: String) -> Self {
+        Self {
+            table,
+            what: what.into(),
+            found: Found::Words(words),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let Self { table, what, found } = self;
+        match found {
+            Found::Number(value, unit) => json!({ "table": table, "what": what, "unit": unit, "value": value }),
+            Found::Words(words) => json!({ "table": table, "what": what, "words": words }),
+        }
+    }
+
+    fn line(&self) -> String {
+        match &self.found {
+            Found::Number(value, unit) => format!("  {:<61} {:>9} {unit}", self.what, number(*value)),
+            Found::Words(words) => format!("  {}: {words}", self.what),
         }
     }
 }
@@ -167,7 +195,7 @@ impl Report {
                 table = figure.table;
                 println!("\n{table}");
             }
-            println!("  {:<61} {:>9} {}", figure.what, number(figure.value), figure.unit);
+            println!("{}", figure.line());
         }
         for (id, why) in &self.failed {
             println!("{id} could not be measured: {why}");
@@ -176,13 +204,10 @@ impl Report {
 
     /// Writes the file anew, with its directory.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let figures = self.figures.iter().map(
-            |figure| json!({ "table": figure.table, "what": figure.what, "unit": figure.unit, "value": figure.value }),
-        );
         let failed = self.failed.iter().map(|(id, why)| json!({ "id": id, "why": why }));
         let report = json!({
             "rows": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
-            "figures": figures.collect::<Vec<_>>(),
+            "figures": self.figures.iter().map(Figure::json).collect::<Vec<_>>(),
             "failed": failed.collect::<Vec<_>>(),
         });
         let written = path.parent().map_or(Ok(()), fs::create_dir_all);

@@ -22,11 +22,11 @@ const WHAT: &str = "run --stdin, one handler, 1 KiB; raw: parse and publish";
 const FEW: u32 = 1_000;
 
 pub(crate) async fn row(arguments: &Arguments) -> Result<Row> {
-    let run = Run::new(arguments.count(50_000, 20_000))?;
+    let run = Run::new(arguments.count(200_000, 100_000))?;
     let runtime = ours::runtime(vec![ours::probe()]).await?;
     let lines: Vec<String> = fs::read_to_string(&run.few)?.lines().map(str::to_owned).collect();
     let turns = turns(
-        arguments.rounds(15, 5),
+        arguments.rounds(15, 9),
         async || run.an_event().await,
         async || parse_and_publish(&runtime, &lines).await,
     )
@@ -76,12 +76,12 @@ impl Run {
 
     /// The nanoseconds of one event.
     async fn an_event(&self) -> Result<f64> {
-        let few = self.took(&self.few).await?;
-        let many = self.took(&self.many).await?;
+        let few = self.took(&self.few, FEW).await?;
+        let many = self.took(&self.many, FEW + self.more).await?;
         Ok((many - few) / f64::from(self.more))
     }
 
-    async fn took(&self, lines: &Path) -> Result<f64> {
+    async fn took(&self, lines: &Path, count: u32) -> Result<f64> {
         let program = target().join("release/palisade");
         let mut run = Command::new(&program);
         run.current_dir(self.directory.path())
@@ -98,6 +98,14 @@ impl Run {
         let took = nanos(begin);
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{}: {said}", output.status);
+        // The summary has thousands set apart.
+        let counted = said.lines().find(|line| line.trim_start().starts_with("probe/all"));
+        let counted = counted.map(|line| line.replace(',', ""));
+        let all = format!(" ok {count}");
+        ensure!(
+            counted.is_some_and(|counted| counted.ends_with(&all)),
+            "not all {count} events were handled: {said}"
+        );
         Ok(took)
     }
 }

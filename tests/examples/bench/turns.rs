@@ -72,6 +72,24 @@ pub(crate) async fn alone(rounds: usize, mut ours: impl AsyncFnMut() -> Result<f
     Ok(spread(all)?.median)
 }
 
+/// The medians of several things of one kind, which take turns like the sides do: or a table would show the machine's hours.
+pub(crate) async fn in_turn<T>(
+    rounds: usize,
+    things: &[T],
+    mut measure: impl AsyncFnMut(&T) -> Result<f64>,
+) -> Result<Vec<f64>> {
+    let mut all: Vec<Vec<f64>> = things.iter().map(|_| Vec::new()).collect();
+    for round in 0..warm_up(rounds) + rounds {
+        for (thing, found) in things.iter().zip(&mut all) {
+            let value = measure(thing).await?;
+            if round >= warm_up(rounds) {
+                found.push(value);
+            }
+        }
+    }
+    all.into_iter().map(|found| Ok(spread(found)?.median)).collect()
+}
+
 /// A first round finds caches cold; many short rounds have more than one such.
 fn warm_up(rounds: usize) -> usize {
     1 + rounds / 20
