@@ -32,6 +32,7 @@ pub(super) struct Attempt<'a> {
 impl Future for Attempt<'_> {
     type Output = (Outcome, Effects);
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let attempt = self.get_mut();
         let completion = ready!(Pin::new(&mut attempt.call).poll(context));
@@ -59,7 +60,8 @@ impl Drop for Attempt<'_> {
 }
 
 impl Bus {
-    /// Makes the attempt; its passage through the breaker was given before.
+    /// Begins the attempt; its passage through the breaker was given before.
+    #[inline]
     pub(super) fn attempt<'a>(
         self: &'a Arc<Self>,
         endpoint: &'a Arc<Endpoint>,
@@ -127,8 +129,8 @@ impl Bus {
 
 /// The turn of a lane that a direct call has, until it is dropped.
 pub(super) struct Turn<'a> {
-    bus: &'a Arc<Bus>,
-    endpoint: &'a Arc<Endpoint>,
+    pub(super) bus: &'a Arc<Bus>,
+    pub(super) endpoint: &'a Arc<Endpoint>,
     pub(super) lane: Option<Lane>,
 }
 

@@ -9,43 +9,37 @@ use std::task::{Context, Poll};
 use crate::handler::{BoxFuture, Completion, Delivery, Fault, Handler, panic_message};
 use crate::outcome::{Class, HandlerName};
 
-/// One call, which begins when it is polled first.
+/// One call, from its beginning to its end.
 ///
 /// Written by hand, for the delivery goes from the publisher's hands into the handler's: each async function in between would
 /// copy it.
 pub(super) struct Call<'a> {
     name: &'a HandlerName,
-    handler: &'a dyn Handler,
     state: State<'a>,
 }
 
 enum State<'a> {
-    Begins(Delivery),
     Runs(BoxFuture<'a, Completion>),
+    /// It panicked before it could be waited for.
+    Panicked(Box<Completion>),
     Over,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(name: &'a HandlerName, handler: &'a dyn Handler, delivery: Delivery) -> Self {
-        let state = State::Begins(delivery);
-        Self { name, handler, state }
+    /// Begins it.
+    #[inline]
+    pub(super) fn begin(name: &'a HandlerName, handler: &'a dyn Handler, delivery: Delivery) -> Self {
+        let state = match catch_unwind(AssertUnwindSafe(|| handler.handle(delivery))) {
+            Ok(runs) => State::Runs(runs),
+            Err(panic) => State::Panicked(Box::new(panicked(name, &*panic))),
+        };
+        Self { name, state }
     }
 
     /// Throws away what is at work.
+    #[inline]
     pub(super) fn end(&mut self) {
         self.state = State::Over;
-    }
-
-    fn poll_handler(&mut self, context: &mut Context<'_>) -> Poll<Completion> {
-        if let State::Begins(_) = self.state
-            && let State::Begins(delivery) = std::mem::replace(&mut self.state, State::Over)
-        {
-            self.state = State::Runs(self.handler.handle(delivery));
-        }
-        match &mut self.state {
-            State::Runs(handler) => handler.as_mut().poll(context),
-            State::Begins(_) | State::Over => Poll::Pending,
-        }
     }
 }
 
@@ -53,15 +47,21 @@ impl Future for Call<'_> {
     type Output = Completion;
 
     /// S9: a panic, of a native handler or of a host function that a guest called, fails this attempt only.
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Completion> {
         let call = self.get_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| call.poll_handler(context)));
-        let completion = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(completion)) => completion,
-            Err(panic) => panicked(call.name, &*panic),
+        let completion = match std::mem::replace(&mut call.state, State::Over) {
+            State::Runs(mut runs) => match catch_unwind(AssertUnwindSafe(|| runs.as_mut().poll(context))) {
+                Ok(Poll::Pending) => {
+                    call.state = State::Runs(runs);
+                    return Poll::Pending;
+                }
+                Ok(Poll::Ready(completion)) => completion,
+                Err(panic) => panicked(call.name, &*panic),
+            },
+            State::Panicked(completion) => *completion,
+            State::Over => return Poll::Pending,
         };
-        call.end();
         Poll::Ready(completion)
     }
 }

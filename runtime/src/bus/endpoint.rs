@@ -231,6 +231,7 @@ impl Endpoint {
     }
 
     /// D1: whether its events are stored before they are given to it.
+    #[inline]
     pub(crate) fn is_durable(&self) -> bool {
         self.mode == DeliveryMode::Durable
     }
@@ -242,6 +243,7 @@ impl Endpoint {
     }
 
     /// How long an attempt may take, for a publisher who waits so long, and who says so.
+    #[inline]
     pub(crate) fn limit(&self, publisher: Option<Duration>) -> (Duration, DeadlineOf) {
         match publisher {
             Some(publisher) if publisher < self.timeout => (publisher, DeadlineOf::Publisher),
@@ -250,11 +252,13 @@ impl Endpoint {
     }
 
     /// B6: which events this one keeps its order among, if any.
+    #[inline]
     pub(crate) fn lane(&self, event: &Event) -> Option<Lane> {
         Lane::of(event, &self.ordering)
     }
 
     /// D5: the right to call the handler; none where there is no breaker, an error while that is open.
+    #[inline]
     pub(crate) fn passage(&self) -> Result<Option<Passage<'_>>, Tripped> {
         self.breaker.as_ref().map(Breaker::enter).transpose()
     }
@@ -285,12 +289,14 @@ impl Endpoint {
         self.dropped.fetch_add(events as u64, Ordering::Relaxed);
     }
 
-    /// The call of one attempt.
+    /// Begins the call of one attempt.
+    #[inline]
     pub(super) fn call(&self, delivery: Delivery) -> Call<'_> {
-        Call::new(&self.name, &*self.handler, delivery)
+        Call::begin(&self.name, &*self.handler, delivery)
     }
 
     /// Counts how an attempt ended that began then.
+    #[inline]
     pub(super) fn ended(
         &self,
         completion: Completion,

@@ -272,6 +272,7 @@ impl Bus {
     }
 
     /// What every event from outside must be.
+    #[inline]
     fn admit(&self, event: &Event) -> Result<(), PublishError> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(PublishError::ShuttingDown);
@@ -292,6 +293,7 @@ impl Bus {
         self.is_filtered.store(are_there, Ordering::Release);
     }
 
+    #[inline]
     fn has_filters(&self) -> bool {
         self.is_filtered.load(Ordering::Acquire)
     }

@@ -1,11 +1,14 @@
 //! `publish`: one attempt at each handler, and an outcome for each (B3).
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::Turn;
+use super::attempt::{Attempt, Turn};
 use super::caller::{Waiting, waiting};
 use super::durable::Announced;
 use super::endpoint::Endpoint;
@@ -15,7 +18,7 @@ use super::{Bus, PublishError, fan_out};
 use crate::clock::after;
 use crate::delivery::Stored;
 use crate::event::Event;
-use crate::handler::{Delivery, Origin};
+use crate::handler::{BoxFuture, Delivery, Origin};
 use crate::outcome::{Class, Disposition, Outcome, Report};
 
 /// When a publish began, and how long its caller waits.
@@ -25,6 +28,54 @@ struct Patience {
     /// Filters are all that takes time before the handlers do.
     now: Instant,
     limit: Option<Duration>,
+}
+
+/// An attempt at one handler, for a publisher who waits for it. It begins as soon as it is made.
+enum ToOne<'a> {
+    Runs {
+        // Over before the turn is.
+        attempt: Attempt<'a>,
+        turn: Turn<'a>,
+        end: Instant,
+    },
+    /// What is waited for before it, or after it.
+    Follows(BoxFuture<'a, Outcome>),
+    Done(Option<Outcome>),
+}
+
+impl ToOne<'_> {
+    fn done(outcome: Outcome) -> Self {
+        Self::Done(Some(outcome))
+    }
+}
+
+impl Future for ToOne<'_> {
+    type Output = Outcome;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let to_one = self.get_mut();
+        if let Self::Runs { attempt, .. } = to_one {
+            let (outcome, effects) = ready!(Pin::new(attempt).poll(context));
+            let Self::Runs { turn, end, .. } = std::mem::replace(to_one, Self::Done(None)) else {
+                return Poll::Pending;
+            };
+            if effects.is_empty() {
+                return Poll::Ready(outcome);
+            }
+            // Here and not when all are done: what one published does not wait for the others.
+            *to_one = Self::Follows(Box::pin(async move {
+                // Its turn is over when that is.
+                let Turn { bus, endpoint, .. } = &turn;
+                bus.finish_by(endpoint, outcome, effects, end).await
+            }));
+        }
+        match to_one {
+            Self::Follows(follows) => follows.as_mut().poll(context),
+            Self::Done(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Runs { .. } => Poll::Pending,
+        }
+    }
 }
 
 /// How the event of one publish comes to one handler.
@@ -96,29 +147,29 @@ impl Bus {
     }
 
     /// One attempt at one handler: at once, or where others are ahead in its turn.
-    async fn publish_to(self: &Arc<Self>, endpoint: &Arc<Endpoint>, event: Event, patience: Patience) -> Outcome {
+    fn publish_to<'a>(self: &'a Arc<Self>, endpoint: &'a Arc<Endpoint>, event: Event, patience: Patience) -> ToOne<'a> {
         let Patience { started, now, limit } = patience;
         let (limit, of) = endpoint.limit(limit);
         let end = after(started, limit);
-        // Filters are all that takes time before this.
         let allowed = if now == started {
             limit
         } else {
             end.saturating_duration_since(now)
         };
         if allowed.is_zero() {
-            return endpoint.not_called(started, of);
+            return ToOne::done(endpoint.not_called(started, of));
         }
         let lane = endpoint.lane(&event);
         if !endpoint.queue.may_go_at_once(lane.as_ref()) {
-            return Box::pin(self.publish_in_turn(endpoint, &event, started, (end, of))).await;
+            return ToOne::Follows(Box::pin(async move {
+                self.publish_in_turn(endpoint, &event, started, (end, of)).await
+            }));
         }
         // B6: until it is done with, nothing of its lane goes.
         let turn = Turn::new(self, endpoint, lane);
         let Ok(passage) = endpoint.passage() else {
-            return endpoint.tripped(started);
+            return ToOne::done(endpoint.tripped(started));
         };
-        let origin = Origin::Publisher;
         let delivery = Delivery {
             event,
             attempt: 1,
@@ -127,15 +178,14 @@ impl Bus {
             deadline_of: of,
             allowed,
             replayed: false,
-            origin,
+            origin: Origin::Publisher,
             lane: turn.lane.as_ref().map(Lane::hash),
         };
-        let (outcome, effects) = self.attempt(endpoint, passage, delivery, started).await;
-        if effects.is_empty() {
-            return outcome;
+        ToOne::Runs {
+            attempt: self.attempt(endpoint, passage, delivery, started),
+            turn,
+            end,
         }
-        // Here and not when all are done: what one published does not wait for the others.
-        Box::pin(self.finish_by(endpoint, outcome, effects, end)).await
     }
 
     /// D1: where some of the handlers are durable the event is stored first, and nobody gets it if it can't be.

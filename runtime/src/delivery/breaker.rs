@@ -143,6 +143,7 @@ impl Breaker {
     }
 
     /// Whether the handler may be called now; of those who ask when it has been open long enough one is let through.
+    #[inline]
     pub(crate) fn enter(&self) -> Result<Passage<'_>, Tripped> {
         if !self.is_open.load(Ordering::Acquire) {
             return Ok(self.passage(false));
@@ -264,6 +265,7 @@ impl Breaker {
 
 impl Passage<'_> {
     /// How the call went.
+    #[inline]
     pub(crate) fn ended(mut self, sign: Sign, now: Instant) -> Change {
         let is_probe = std::mem::take(&mut self.is_probe);
         if sign == Sign::Success && !is_probe && !self.breaker.is_uneasy.load(Ordering::Acquire) {

@@ -45,14 +45,17 @@ impl Attributes {
         }
     }
 
+    #[inline]
     pub(super) fn id(&self) -> &str {
         self.part(&self.id)
     }
 
+    #[inline]
     pub(super) fn event_type(&self) -> &str {
         self.part(&self.event_type)
     }
 
+    #[inline]
     pub(super) fn source(&self) -> &str {
         self.part(&self.source)
     }
@@ -74,6 +77,7 @@ impl Attributes {
         self.text.len()
     }
 
+    #[inline]
     fn part(&self, range: &Range<usize>) -> &str {
         self.text.get(range.clone()).unwrap_or_default()
     }

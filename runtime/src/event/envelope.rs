@@ -67,16 +67,19 @@ impl Event {
     }
 
     /// Unique together with the source: the same pair is the same event, delivered again.
+    #[inline]
     pub fn id(&self) -> &str {
         self.0.attributes.id()
     }
 
     /// What happened, dot-separated, such as `user.login`.
+    #[inline]
     pub fn event_type(&self) -> &str {
         self.0.attributes.event_type()
     }
 
     /// Who says so.
+    #[inline]
     pub fn source(&self) -> &str {
         self.0.attributes.source()
     }
@@ -103,6 +106,7 @@ impl Event {
 
     /// The data as a handler sees them: JSON text as it came, the characters of any other text, the bytes of base64. Empty
     /// for an event without data.
+    #[inline]
     pub fn data(&self) -> &[u8] {
         self.0.payload.shown().map_or(&[], |bytes| bytes)
     }

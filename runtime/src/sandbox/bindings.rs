@@ -39,6 +39,7 @@ pub(super) use generated::wasi::logging::logging;
 pub(super) const MAX_TEXT: usize = 8 * 1024;
 
 /// Borrows an event for lowering; nothing is copied but into the guest.
+#[inline]
 pub(super) fn lower(event: &Event) -> types::Event<'_> {
     types::Event {
         id: event.id(),

@@ -200,6 +200,7 @@ impl Instance {
     ///
     /// One block, made where it stays, and no async functions in it: each would copy what it is given, and this is the way of
     /// every event.
+    #[inline]
     pub(super) fn handle(
         mut self: Box<Self>,
         slot: Slot,
@@ -333,6 +334,7 @@ impl Instance {
         arm(&mut self.store, phase, event, deadline)
     }
 
+    #[inline]
     fn done<T>(mut self: Box<Self>, value: T) -> Done<T> {
         #[cfg(feature = "wasi-http")]
         self.store.data_mut().http.end_call();
@@ -358,6 +360,7 @@ impl Instance {
     }
 }
 
+#[inline]
 fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadline: Deadline) -> Result<(), Failed> {
     // Not the next tick, which may come at once: a call that is over within a tick is not to give way to others.
     store.set_epoch_deadline(2);
@@ -416,22 +419,30 @@ where
 }
 
 /// What a call came to: its value, or the fault that ended it.
+#[inline]
 fn settle<T>(store: &mut Store<HostState>, answer: Answer<T>) -> Result<T, Failed> {
+    match answer {
+        Answer::Returned(Ok(value)) => Ok(value),
+        Answer::Returned(Err(error)) => Err(failed(store, classify(&error, store.data()))),
+        Answer::Late => Err(failed(store, late(store.data()))),
+        Answer::HostPanic(words) => Err(panicked(store, &words)),
+    }
+}
+
+#[cold]
+fn panicked(store: &Store<HostState>, words: &str) -> Failed {
     let (name, phase) = (store.data().plugin(), store.data().call.phase.as_str());
-    let fault = match answer {
-        Answer::Returned(Ok(value)) => return Ok(value),
-        Answer::Returned(Err(error)) => classify(&error, store.data()),
-        Answer::Late => late(store.data()),
-        Answer::HostPanic(words) => Fault::new(
-            Class::HostPanic,
-            format!("a host function that {name} called in {phase} panicked: {words}"),
-        ),
-    };
-    Err(Failed {
+    let message = format!("a host function that {name} called in {phase} panicked: {words}");
+    failed(store, Fault::new(Class::HostPanic, message))
+}
+
+#[cold]
+fn failed(store: &Store<HostState>, fault: Fault) -> Failed {
+    Failed {
         fault,
         outbox: Vec::new(),
         fuel: fuel_used(store),
-    })
+    }
 }
 
 fn fuel_used(store: &Store<HostState>) -> Option<u64> {

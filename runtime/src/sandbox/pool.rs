@@ -138,6 +138,7 @@ impl Pool {
     /// Gives one event to the instance that is ready, as nearly every event finds one; gives it back where there is none.
     ///
     /// Cancellation safe: dropped while the guest runs, it costs the instance.
+    #[inline]
     pub(crate) fn handle_at_once(
         self: Arc<Self>,
         handler: u32,
@@ -289,6 +290,7 @@ impl Pool {
     }
 
     /// What nearly every event finds: a place to run and an instance in it.
+    #[inline]
     fn ready(self: &Arc<Self>) -> Option<(Slot, Box<Instance>)> {
         match self.ready.take() {
             Ok(taken) => taken.map(|instance| (Slot::with_permit(self.clone(), None), instance)),
@@ -424,6 +426,7 @@ impl Pool {
 
     /// Leaves an instance where the next event finds it at once, together with its permit. False where that is not to be: it
     /// is kept in the list then, or gone.
+    #[inline]
     pub(super) fn leave_ready(&self, place: usize, instance: Box<Instance>) -> bool {
         let lives_on = self.blueprint.isolation == Isolation::Persistent;
         if !lives_on || self.affinity.matter() {
@@ -442,6 +445,7 @@ impl Pool {
     }
 
     /// A place was given back: whoever stops the plugin looks again.
+    #[inline]
     pub(super) fn told_of_return(&self) {
         if self.permits.is_closed() {
             self.returned.notify_waiters();

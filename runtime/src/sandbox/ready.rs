@@ -35,6 +35,7 @@ impl Ready {
     }
 
     /// What was left here, unless somebody wants it elsewhere.
+    #[inline]
     pub(super) fn take(&self) -> Result<Option<Box<Instance>>, Box<Instance>> {
         match self.instance.take() {
             // It was left before its owner saw that it is wanted; what is wanted goes to the list.
@@ -44,6 +45,7 @@ impl Ready {
     }
 
     /// Leaves an instance, with its permit, for the next event. What belongs in the list comes back, each with a permit.
+    #[inline]
     pub(super) fn leave(&self, instance: Box<Instance>, mut back: impl FnMut(Box<Instance>)) {
         if let Some(before) = self.instance.swap(Some(instance)) {
             back(before);

@@ -34,6 +34,7 @@ impl Slot {
     }
 
     /// With a permit that nobody else gives back.
+    #[inline]
     pub(super) fn with_permit(pool: Arc<Pool>, place: Option<usize>) -> Self {
         Self {
             pool,
@@ -48,6 +49,7 @@ impl Slot {
     }
 
     /// Leaves the instance for the next event.
+    #[inline]
     pub(super) fn keep(mut self, instance: Box<Instance>) {
         if self.pool.leave_ready(self.at(), instance) {
             self.has_permit = false;
@@ -59,6 +61,7 @@ impl Slot {
     }
 
     /// What the bus has to do now, after a call that went well and the start of its instance, if that was fresh.
+    #[inline]
     pub(super) fn completion(self, done: Done<Result<(), Fault>>, mut outbox: Vec<Event>) -> Completion {
         if done.value.is_ok() {
             outbox.extend(done.outbox);
