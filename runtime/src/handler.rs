@@ -395,6 +395,10 @@ impl Outbox {
         Ok(id)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.bytes == 0
+    }
+
     /// Counts a draft in, or says which limit it would break.
     fn admit(&mut self, draft: &Draft, limits: &OutboxLimits) -> Result<(), PublishRefused> {
         if self.events.len() >= limits.events as usize {

@@ -31,21 +31,25 @@ struct Patience {
 }
 
 /// An attempt at one handler, for a publisher who waits for it. It begins as soon as it is made.
-enum ToOne<'a> {
-    Runs {
-        // Over before the turn is.
-        attempt: Attempt<'a>,
-        turn: Turn<'a>,
-        end: Instant,
-    },
-    /// What is waited for before it, or after it.
-    Follows(BoxFuture<'a, Outcome>),
-    Done(Option<Outcome>),
+struct ToOne<'a> {
+    // Over before the turn is.
+    attempt: Option<Attempt<'a>>,
+    turn: Option<Turn<'a>>,
+    end: Instant,
+    /// What is waited for before the attempt or after it, or instead of it.
+    follows: Option<BoxFuture<'a, Outcome>>,
 }
 
-impl ToOne<'_> {
-    fn done(outcome: Outcome) -> Self {
-        Self::Done(Some(outcome))
+impl<'a> ToOne<'a> {
+    /// Without an attempt on this task.
+    #[cold]
+    fn other(end: Instant, follows: impl Future<Output = Outcome> + Send + 'a) -> Self {
+        Self {
+            attempt: None,
+            turn: None,
+            end,
+            follows: Some(Box::pin(follows)),
+        }
     }
 }
 
@@ -55,25 +59,24 @@ impl Future for ToOne<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let to_one = self.get_mut();
-        if let Self::Runs { attempt, .. } = to_one {
+        if let Some(attempt) = &mut to_one.attempt {
             let (outcome, effects) = ready!(Pin::new(attempt).poll(context));
-            let Self::Runs { turn, end, .. } = std::mem::replace(to_one, Self::Done(None)) else {
-                return Poll::Pending;
-            };
-            if effects.is_empty() {
+            to_one.attempt = None;
+            let turn = to_one.turn.take();
+            let Some(turn) = turn.filter(|_| !effects.is_empty()) else {
                 return Poll::Ready(outcome);
-            }
+            };
+            let end = to_one.end;
             // Here and not when all are done: what one published does not wait for the others.
-            *to_one = Self::Follows(Box::pin(async move {
+            to_one.follows = Some(Box::pin(async move {
                 // Its turn is over when that is.
                 let Turn { bus, endpoint, .. } = &turn;
                 bus.finish_by(endpoint, outcome, effects, end).await
             }));
         }
-        match to_one {
-            Self::Follows(follows) => follows.as_mut().poll(context),
-            Self::Done(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
-            Self::Runs { .. } => Poll::Pending,
+        match &mut to_one.follows {
+            Some(follows) => follows.as_mut().poll(context),
+            None => Poll::Pending,
         }
     }
 }
@@ -157,18 +160,18 @@ impl Bus {
             end.saturating_duration_since(now)
         };
         if allowed.is_zero() {
-            return ToOne::done(endpoint.not_called(started, of));
+            return ToOne::other(end, std::future::ready(endpoint.not_called(started, of)));
         }
         let lane = endpoint.lane(&event);
         if !endpoint.queue.may_go_at_once(lane.as_ref()) {
-            return ToOne::Follows(Box::pin(async move {
+            return ToOne::other(end, async move {
                 self.publish_in_turn(endpoint, &event, started, (end, of)).await
-            }));
+            });
         }
         // B6: until it is done with, nothing of its lane goes.
         let turn = Turn::new(self, endpoint, lane);
         let Ok(passage) = endpoint.passage() else {
-            return ToOne::done(endpoint.tripped(started));
+            return ToOne::other(end, std::future::ready(endpoint.tripped(started)));
         };
         let delivery = Delivery {
             event,
@@ -181,10 +184,11 @@ impl Bus {
             origin: Origin::Publisher,
             lane: turn.lane.as_ref().map(Lane::hash),
         };
-        ToOne::Runs {
-            attempt: self.attempt(endpoint, passage, delivery, started),
-            turn,
+        ToOne {
+            attempt: Some(self.attempt(endpoint, passage, delivery, started)),
+            turn: Some(turn),
             end,
+            follows: None,
         }
     }
 

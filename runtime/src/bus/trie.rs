@@ -126,16 +126,26 @@ impl<T: Clone> Node<T> {
     }
 
     fn for_each_match(&self, rest_of_type: &str, visit: &mut impl FnMut(&T)) {
-        self.rest.iter().for_each(&mut *visit);
+        for value in &self.rest {
+            visit(value);
+        }
         if self.literals.is_empty() && self.one.is_none() {
             return;
         }
         let (token, rest) = first_token(rest_of_type);
-        for child in [self.literals.get(token), self.one.as_ref()].into_iter().flatten() {
-            match rest {
-                Some(rest) => child.for_each_match(rest, visit),
-                None => child.here.iter().for_each(&mut *visit),
-            }
+        if let Some(child) = self.literals.get(token) {
+            child.for_each_match_of(rest, visit);
+        }
+        if let Some(child) = &self.one {
+            child.for_each_match_of(rest, visit);
+        }
+    }
+
+    /// The same for what follows the token that led here, if anything does.
+    fn for_each_match_of(&self, rest: Option<&str>, visit: &mut impl FnMut(&T)) {
+        match rest {
+            Some(rest) => self.for_each_match(rest, visit),
+            None => self.here.iter().for_each(visit),
         }
     }
 

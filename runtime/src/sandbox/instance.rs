@@ -200,7 +200,6 @@ impl Instance {
     ///
     /// One block, made where it stays, and no async functions in it: each would copy what it is given, and this is the way of
     /// every event.
-    #[inline]
     pub(super) fn handle(
         mut self: Box<Self>,
         slot: Slot,
@@ -372,13 +371,15 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
     state.limiter.arm();
     let keeps_writes = phase == Phase::Handle && state.blueprint.isolation == Isolation::PerEvent;
     let call = &mut state.call;
-    if !keeps_writes {
+    if !keeps_writes && !call.writes.is_empty() {
         call.writes = WriteBuffer::default();
     }
     call.phase = phase;
     (call.deadline, call.ticks) = (deadline, 0);
     (call.event, call.cause) = (event, None);
-    call.outbox = Outbox::default();
+    if !call.outbox.is_empty() {
+        call.outbox = Outbox::default();
+    }
     Ok(())
 }
 

@@ -17,6 +17,9 @@ pub(super) struct Children<N> {
 /// A larger one is split. At 10,000 entries a change then copies about as many chunk pointers as entries.
 const CHUNK: usize = 64;
 
+/// So many are compared one by one, which takes less than the hash.
+const FEW: usize = 4;
+
 #[derive(Clone)]
 struct Chunk<N> {
     /// No entry has a lesser hash; the chunk before it has only lesser ones. The first chunk's is not looked at.
@@ -37,6 +40,12 @@ impl<N> Children<N> {
     }
 
     pub(super) fn get(&self, token: &str) -> Option<&Arc<N>> {
+        if let [Chunk { entries, .. }] = &*self.chunks
+            && entries.len() <= FEW
+        {
+            let entry = entries.iter().find(|entry| *entry.token == *token)?;
+            return Some(&entry.child);
+        }
         if self.is_empty() {
             return None;
         }
