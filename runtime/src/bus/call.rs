@@ -36,10 +36,13 @@ impl<'a> Call<'a> {
         Self { name, state }
     }
 
-    /// Throws away what is at work.
+    /// Throws away what is at work. S9: should that panic, it concerns nobody else.
     #[inline]
     pub(super) fn end(&mut self) {
-        self.state = State::Over;
+        let state = std::mem::replace(&mut self.state, State::Over);
+        if !matches!(state, State::Over) {
+            end(self.name, state);
+        }
     }
 }
 
@@ -56,13 +59,29 @@ impl Future for Call<'_> {
                     call.state = State::Runs(runs);
                     return Poll::Pending;
                 }
-                Ok(Poll::Ready(completion)) => completion,
-                Err(panic) => panicked(call.name, &*panic),
+                // What it leaves behind is its own still, and so is a panic of that.
+                Ok(Poll::Ready(completion)) => match catch_unwind(AssertUnwindSafe(|| drop(runs))) {
+                    Ok(()) => completion,
+                    Err(panic) => panicked(call.name, &*panic),
+                },
+                Err(panic) => {
+                    end(call.name, State::Runs(runs));
+                    panicked(call.name, &*panic)
+                }
             },
             State::Panicked(completion) => *completion,
             State::Over => return Poll::Pending,
         };
         Poll::Ready(completion)
+    }
+}
+
+/// Throws away what is at work, or has panicked.
+#[cold]
+fn end(name: &HandlerName, state: State<'_>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+        let panic = panic_message(&*panic);
+        tracing::error!(handler = %name, panic, "a call that was thrown away panicked");
     }
 }
 

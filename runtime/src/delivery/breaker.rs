@@ -1,12 +1,11 @@
 //! The circuit breaker of one handler (D5): after too many failures it is left in peace for a while, then tried once.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-
-use super::recent::{NOTED, Recent};
 
 /// When a handler's breaker opens, and for how long.
 ///
@@ -82,32 +81,18 @@ pub(crate) struct Breaker {
     state: Mutex<State>,
     /// Whether it is open: nearly always it is not, and whoever enters need not lock it to know.
     is_open: AtomicBool,
-    /// Whether a failed call is remembered: nearly always none is, and a success need not lock it to be counted.
-    is_uneasy: AtomicBool,
-    /// The successes that came while there was none.
-    counted: AtomicU64,
 }
 
+#[derive(Default)]
 struct State {
     /// Failures in a row.
     row: u32,
-    /// The calls of the window; as many as `rate` needs and no more.
-    recent: Recent,
+    /// The calls of the window, and whether they failed; as many as `rate` needs and no more.
+    calls: VecDeque<(Instant, bool)>,
     /// Since when it is open.
     opened: Option<Instant>,
     /// Whether the probe is under way.
     probing: bool,
-}
-
-impl State {
-    fn new(opened: Option<Instant>, now: Instant, counted: u64) -> Self {
-        Self {
-            row: 0,
-            recent: Recent::from(now, counted),
-            opened,
-            probing: false,
-        }
-    }
 }
 
 /// The right to call the handler; says how that went, or is dropped and says nothing.
@@ -135,10 +120,8 @@ impl Breaker {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         Self {
             policy,
-            state: Mutex::new(State::new(None, Instant::now(), 0)),
+            state: Mutex::default(),
             is_open: AtomicBool::new(false),
-            is_uneasy: AtomicBool::new(false),
-            counted: AtomicU64::new(0),
         }
     }
 
@@ -190,22 +173,8 @@ impl Breaker {
     }
 
     fn close(&self, state: &mut State) {
-        self.begin_anew(state, None, Instant::now());
-    }
-
-    fn begin_anew(&self, state: &mut State, opened: Option<Instant>, now: Instant) {
-        *state = State::new(opened, now, self.counted.load(Ordering::Relaxed));
-        self.is_uneasy.store(opened.is_some(), Ordering::Release);
-        self.is_open.store(opened.is_some(), Ordering::Release);
-    }
-
-    /// Counts a success while nothing has failed.
-    fn count_success(&self, now: Instant) {
-        let counted = self.counted.fetch_add(1, Ordering::Relaxed) + 1;
-        if counted.is_multiple_of(NOTED) {
-            let most = self.most();
-            self.state().recent.note(now, counted, most);
-        }
+        *state = State::default();
+        self.is_open.store(false, Ordering::Release);
     }
 
     fn count(&self, sign: Sign, is_probe: bool, now: Instant) -> Change {
@@ -236,25 +205,31 @@ impl Breaker {
     }
 
     fn open(&self, state: &mut State, now: Instant) -> Change {
-        self.begin_anew(state, Some(now), now);
+        *state = State {
+            opened: Some(now),
+            ..State::default()
+        };
+        self.is_open.store(true, Ordering::Release);
         Change::Opened(now + self.policy.open)
     }
 
     fn remember(&self, state: &mut State, now: Instant, failed: bool) {
-        let (window, most) = (self.policy.window, self.most());
-        let counted = self.counted.load(Ordering::Relaxed);
-        let anew = state.recent.remember(now, failed, window, most, counted);
-        self.counted.fetch_add(anew - counted, Ordering::Relaxed);
-        self.is_uneasy.store(!state.recent.is_calm(), Ordering::Release);
-    }
-
-    /// How many calls are remembered.
-    fn most(&self) -> usize {
-        (self.policy.min_calls as usize).max(1).saturating_mul(8)
+        // A handler may be called a million times a minute; the last ones tell as much, and take bounded room.
+        let most = (self.policy.min_calls as usize).max(1).saturating_mul(8);
+        while state.calls.len() >= most
+            || state
+                .calls
+                .front()
+                .is_some_and(|(at, _)| now.saturating_duration_since(*at) > self.policy.window)
+        {
+            state.calls.pop_front();
+        }
+        state.calls.push_back((now, failed));
     }
 
     fn is_failing(&self, state: &State) -> bool {
-        let (calls, failed) = state.recent.counts();
+        let calls = state.calls.len();
+        let failed = state.calls.iter().filter(|(_, failed)| *failed).count();
         calls >= self.policy.min_calls as usize && failed as f64 >= self.policy.rate * calls as f64
     }
 
@@ -265,13 +240,8 @@ impl Breaker {
 
 impl Passage<'_> {
     /// How the call went.
-    #[inline]
     pub(crate) fn ended(mut self, sign: Sign, now: Instant) -> Change {
         let is_probe = std::mem::take(&mut self.is_probe);
-        if sign == Sign::Success && !is_probe && !self.breaker.is_uneasy.load(Ordering::Acquire) {
-            self.breaker.count_success(now);
-            return Change::None;
-        }
         self.breaker.count(sign, is_probe, now)
     }
 }
@@ -326,47 +296,6 @@ mod tests {
         }
         assert_eq!(call(&breaker, Sign::Success), Change::None);
         assert!(matches!(call(&breaker, Sign::Failure), Change::Opened(_)), "10 of 20");
-    }
-
-    /// D5: what went well before the first failure counts too, as far as it is of the window.
-    #[tokio::test(start_paused = true)]
-    async fn d5_successes_before_the_first_failure_count() {
-        let breaker = Breaker::new(BreakerPolicy::default());
-        let fail_and_succeed = |times| {
-            (0..times)
-                .all(|_| call(&breaker, Sign::Failure) == Change::None && call(&breaker, Sign::Success) == Change::None)
-        };
-        (0..1_000).for_each(|_| drop(call(&breaker, Sign::Success)));
-        assert!(fail_and_succeed(79), "79 of the last 160");
-        assert!(matches!(call(&breaker, Sign::Failure), Change::Opened(_)), "80 of them");
-
-        breaker.reset();
-        (0..1_000).for_each(|_| drop(call(&breaker, Sign::Success)));
-        tokio::time::advance(61 * SECOND).await;
-        assert!(fail_and_succeed(9));
-        assert_eq!(call(&breaker, Sign::Success), Change::None);
-        assert!(
-            matches!(call(&breaker, Sign::Failure), Change::Opened(_)),
-            "what was a minute ago does not count"
-        );
-    }
-
-    /// D5: when nothing that is remembered has failed any more, all is as it was before.
-    #[tokio::test(start_paused = true)]
-    async fn d5_failures_that_are_long_past_are_forgotten() {
-        let breaker = Breaker::new(BreakerPolicy::default());
-        for _ in 0..4 {
-            assert_eq!(call(&breaker, Sign::Failure), Change::None);
-        }
-        (0..1_000).for_each(|_| drop(call(&breaker, Sign::Success)));
-        assert!(!breaker.is_uneasy.load(Ordering::Acquire));
-        for _ in 0..4 {
-            assert_eq!(call(&breaker, Sign::Failure), Change::None);
-        }
-        assert!(
-            matches!(call(&breaker, Sign::Failure), Change::Opened(_)),
-            "five in a row"
-        );
     }
 
     /// D5: calls that are older than the window do not count.

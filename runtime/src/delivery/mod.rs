@@ -3,7 +3,6 @@
 mod breaker;
 mod dead_letter;
 mod policy;
-mod recent;
 mod store;
 
 pub(crate) use breaker::{Breaker, Change, Passage, Sign, Tripped};
