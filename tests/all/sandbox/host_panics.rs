@@ -1,7 +1,16 @@
 //! A panic on the host's side of a call: it fails that call, whatever the call is for, and never the process.
 
-use palisade::{Class, Disposition, Failure, Health, LogRecord, LogSink, OnFault, PluginError, PluginState, Runtime};
-use palisade_tests::{config, hostile, spec};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use palisade::{
+    BoxFuture, Class, Completion, DeadLetterReason, Delivery, Disposition, Failure, Fault, Handler, Health, LogRecord,
+    LogSink, OnFault, PluginError, PluginState, RetryPolicy, Runtime, SubscribeOptions,
+};
+use palisade_tests::{config, dead_letters, event, hostile, spec};
 use serde_json::{Value, json};
 
 use super::beside::{Beside, neighbour, served, sin_event};
@@ -123,4 +132,93 @@ async fn s9_a_panic_of_a_native_handler_fails_that_attempt() {
         .await
         .unwrap();
     assert!(report.all_ok() && report.of("clumsy").is_some());
+}
+
+/// A handler whose call is done at once, and panics when it is thrown away.
+struct ThrownAway;
+
+impl Handler for ThrownAway {
+    fn handle(&self, _: Delivery) -> BoxFuture<'_, Completion> {
+        struct Call;
+        impl Future for Call {
+            type Output = Completion;
+            fn poll(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<Completion> {
+                Poll::Ready(Completion::ok(Vec::new()))
+            }
+        }
+        impl Drop for Call {
+            fn drop(&mut self) {
+                panic!("clumsy to the last");
+            }
+        }
+        Box::pin(Call)
+    }
+}
+
+/// S9: so does a panic in what a native handler's call leaves behind, whichever way the event came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s9_a_panic_at_the_end_of_a_native_handler_fails_that_attempt() {
+    let beside = Beside::new(hostile()).await;
+    let once = SubscribeOptions::default().retry(RetryPolicy {
+        attempts: 1,
+        ..RetryPolicy::default()
+    });
+    let patterns = ["hostile.ok"];
+    let subscribed = beside
+        .runtime
+        .subscribe_handler(&patterns, "clumsy", once, Arc::new(ThrownAway));
+    subscribed.unwrap();
+    let sin = || sin_event("hostile.ok", Value::Null);
+    let report = beside.runtime.publish(sin()).await.unwrap();
+    let outcome = report.of("clumsy").unwrap();
+    assert_eq!(outcome.class, Class::HostPanic);
+    assert!(
+        outcome.message().contains("clumsy to the last"),
+        "{}",
+        outcome.message()
+    );
+    assert_eq!(report.of("hostile/sin").unwrap().class, Class::Ok);
+
+    beside.runtime.publish_async(sin()).await.unwrap();
+    beside.runtime.quiet().await;
+    let letters = dead_letters(&beside.runtime).await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].reason, DeadLetterReason::Failed(Class::HostPanic));
+}
+
+/// S9, B3: a publisher who goes away meets no panic of a call that is thrown away with it, and the breaker's probe is free again.
+#[tokio::test(start_paused = true)]
+async fn s9_b3_a_panic_of_a_call_that_is_dropped_is_nobodys() {
+    struct Waits;
+    impl Handler for Waits {
+        fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion> {
+            struct Bomb;
+            impl Drop for Bomb {
+                fn drop(&mut self) {
+                    panic!("clumsy as it goes");
+                }
+            }
+            let fails = delivery.event.event_type() == "x.fail";
+            Box::pin(async move {
+                if fails {
+                    return Completion::failed(Fault::new(Class::Retry, "on purpose"));
+                }
+                let _bomb = Bomb;
+                std::future::pending().await
+            })
+        }
+    }
+    let runtime = Runtime::builder().build().unwrap();
+    let options = SubscribeOptions::default();
+    runtime
+        .subscribe_handler(&["x.*"], "clumsy", options, Arc::new(Waits))
+        .unwrap();
+    for _ in 0..5 {
+        runtime.publish(event("x.fail", Value::Null)).await.unwrap();
+    }
+    tokio::time::advance(Duration::from_secs(31)).await;
+    let publish = runtime.publish(event("x.wait", Value::Null));
+    assert!(tokio::time::timeout(Duration::from_secs(1), publish).await.is_err());
+    let probe = runtime.publish(event("x.fail", Value::Null)).await.unwrap();
+    assert_eq!(probe.outcomes[0].class, Class::Retry);
 }
