@@ -384,6 +384,62 @@ mod tests {
         assert_eq!(count(&worker).await, 2);
     }
 
+    /// D2: whichever jobs fail or panic among others, and whichever ride along, what is there in the end is what was said to be,
+    /// each once, and commits are heard of in the order in which they were asked for.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn d2_what_is_answered_is_what_is_there() {
+        let worker = worker();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let mut random = fastrand::Rng::with_seed(7);
+        let (mut asked, mut riding) = (Vec::new(), Vec::new());
+        let (mut expected, mut in_order) = (Vec::new(), Vec::new());
+        for x in 0..3_000_i64 {
+            let kind = random.u8(0..40);
+            let work = move |db: &Connection| {
+                db.execute("INSERT INTO t VALUES (?1)", [x])?;
+                assert!(kind != 0, "on purpose");
+                match kind {
+                    1 => Err(StoreError::Failed("on purpose".to_owned())),
+                    _ => Ok(()),
+                }
+            };
+            let heard = heard.clone();
+            let then = move |result: &Result<(), StoreError>| heard.lock().unwrap().push((x, result.is_ok()));
+            if kind > 1 {
+                expected.push(x);
+            }
+            if kind % 3 == 0 {
+                let (worker, then) = (worker.clone(), Box::new(then));
+                let patience = Duration::from_micros(random.u64(0..2_000));
+                riding.push((
+                    x,
+                    tokio::spawn(async move { worker.ride_along(work, then, patience).await }),
+                ));
+            } else {
+                let begun = worker.begin(work, Box::new(then));
+                if begun.is_handed_over {
+                    in_order.push(x);
+                }
+                asked.push((x, tokio::spawn(begun.answer)));
+            }
+            if random.u8(0..50) == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        for (x, answer) in asked.into_iter().chain(riding) {
+            assert_eq!(answer.await.unwrap().is_ok(), expected.contains(&x), "{x}");
+        }
+        let heard = std::mem::take(&mut *heard.lock().unwrap());
+        assert_eq!(heard.len(), 3_000);
+        assert!(heard.iter().all(|(x, went_well)| *went_well == expected.contains(x)));
+        let of_asked = heard
+            .iter()
+            .map(|(x, _)| *x)
+            .filter(|x| in_order.binary_search(x).is_ok());
+        assert!(of_asked.is_sorted(), "all were handed over in their order");
+        assert_eq!(count(&worker).await, expected.len() as i64);
+    }
+
     /// D2: those who wait for commits hear of them in the order in which they asked; one who panics at it has its answer, and
     /// the others theirs.
     #[tokio::test]

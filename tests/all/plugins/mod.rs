@@ -8,6 +8,7 @@ mod health;
 mod launch;
 mod lifecycle;
 mod names;
+mod permits;
 mod quarantine;
 mod quarantine_deadlines;
 mod quarantine_races;
