@@ -132,9 +132,7 @@ impl Completion {
     pub fn failed(fault: Fault) -> Self {
         Self {
             result: Err(fault),
-            outbox: Vec::new(),
-            fuel: None,
-            uncommitted: None,
+            ..Self::ok(Vec::new())
         }
     }
 }
@@ -393,10 +391,6 @@ impl Outbox {
         let id = event.id().to_owned();
         self.events.push(event);
         Ok(id)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.bytes == 0
     }
 
     /// Counts a draft in, or says which limit it would break.

@@ -101,13 +101,13 @@ impl Bus {
         self.admit(&event)?;
         let _pending = self.inflight.busy();
         let asked = self.has_filters().then(Instant::now);
-        if asked.is_some() {
-            if let Some(by) = Box::pin(self.refusing_filter(&event)).await {
-                return Ok(Report::undelivered(Disposition::Filtered {
-                    by: by.id,
-                    name: by.name.clone(),
-                }));
-            }
+        if asked.is_some()
+            && let Some(by) = Box::pin(self.refusing_filter(&event)).await
+        {
+            return Ok(Report::undelivered(Disposition::Filtered {
+                by: by.id,
+                name: by.name.clone(),
+            }));
         }
         let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());

@@ -238,7 +238,7 @@ impl Instance {
             let (verdict, writes) = match ended {
                 Ok(Ok(())) if self.store.data().call.writes.is_empty() => (Ok(()), None),
                 Ok(Ok(())) => {
-                    let writes = self.to_be_acknowledged();
+                    let writes = self.take_writes();
                     if let Err(failed) = Box::pin(self.commit(deadline)).await {
                         drop(self);
                         return slot.failed(failed, before);
@@ -258,7 +258,7 @@ impl Instance {
     }
 
     /// What the call wrote to its key-value store, where that is committed by whoever acknowledges the event.
-    fn to_be_acknowledged(&mut self) -> Option<Box<PluginWrites>> {
+    fn take_writes(&mut self) -> Option<Box<PluginWrites>> {
         let writes = &mut self.store.data_mut().call.writes;
         self.blueprint.key_value.to_be_acknowledged(writes).map(Box::new)
     }
@@ -377,9 +377,7 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
     call.phase = phase;
     (call.deadline, call.ticks) = (deadline, 0);
     (call.event, call.cause) = (event, None);
-    if !call.outbox.is_empty() {
-        call.outbox = Outbox::default();
-    }
+    call.outbox = Outbox::default();
     Ok(())
 }
 
