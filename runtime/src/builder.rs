@@ -269,10 +269,10 @@ impl RuntimeBuilder {
             engines: engines.clone(),
             ceiling: self.ceiling,
             max_component: self.max_component,
-            loader: Loader {
-                compiler: self.compiler,
-                cache: self.cache_dir.map(|path| Arc::new(Cache::new(path, self.cache_size))),
-            },
+            loader: Loader::new(
+                self.compiler,
+                self.cache_dir.map(|path| Arc::new(Cache::new(path, self.cache_size))),
+            ),
             outbox,
             key_value: stores.key_value,
             key_value_commits: stores.commits,

@@ -1,6 +1,6 @@
 //! In which order plugins start (L2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::plugin::PluginError;
 
@@ -27,6 +27,7 @@ fn order_from<'a>(
     let mut order = Order {
         by_name,
         done: Vec::new(),
+        visited: HashSet::new(),
         path: Vec::new(),
     };
     from.try_for_each(|(name, _)| order.visit(name))?;
@@ -36,13 +37,15 @@ fn order_from<'a>(
 struct Order<'a> {
     by_name: BTreeMap<&'a str, &'a [String]>,
     done: Vec<String>,
+    /// The same, to be looked up.
+    visited: HashSet<&'a str>,
     /// From the plugin that is visited to the one it was reached from.
     path: Vec<&'a str>,
 }
 
 impl<'a> Order<'a> {
     fn visit(&mut self, name: &'a str) -> Result<(), PluginError> {
-        if self.done.iter().any(|done| done == name) {
+        if self.visited.contains(name) {
             return Ok(());
         }
         if let Some(first) = self.path.iter().position(|on_path| *on_path == name) {
@@ -59,6 +62,7 @@ impl<'a> Order<'a> {
             self.visit(dependency)?;
         }
         self.path.pop();
+        self.visited.insert(name);
         self.done.push(name.to_owned());
         Ok(())
     }

@@ -1,9 +1,13 @@
 //! All plugins: their order, their states, and the events about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::num::NonZero;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
+use futures_util::stream::{self, StreamExt as _};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,6 +24,10 @@ use crate::plugin::{
 };
 use crate::sandbox::Health;
 use crate::sandbox::pool::Pool;
+
+/// How many plugins of one launch are prepared at a time, at most: each may hold a component's bytes and machine code, and a
+/// compiler's process with its memory.
+const MOST_AT_A_TIME: usize = 8;
 
 /// The plugins of a runtime. `plugins` is locked to look one up or to add or remove one, never while a guest runs.
 pub(crate) struct Manager {
@@ -77,7 +85,8 @@ impl Manager {
         let order = self
             .launch_order(&prepared)
             .map_err(|error| LaunchError(vec![error.into()]))?;
-        prepared.sort_by_key(|one| order.iter().position(|name| **name == *one.name));
+        let order: HashMap<_, _> = order.into_iter().zip(0_usize..).collect();
+        prepared.sort_by_key(|one| order.get(&*one.name).copied());
         let mut launched = Vec::new();
         for one in prepared {
             let name = one.name.clone();
@@ -105,11 +114,15 @@ impl Manager {
         Ok(prepared.into_iter().map(Prepared::inspection).collect())
     }
 
+    /// Several at a time; what comes of them, errors included, in the order of the specs.
     async fn prepare_all(&self, specs: Vec<PluginSpec>) -> Result<Vec<Prepared>, LaunchError> {
+        let preparing = stream::iter(specs.into_iter().map(|spec| Prepared::new(&self.shared, spec)));
+        let mut preparing = pin!(preparing.buffered(at_a_time()));
         let (mut prepared, mut failures): (Vec<Prepared>, Vec<LaunchFailure>) = Default::default();
-        for spec in specs {
-            match Prepared::new(&self.shared, spec).await {
-                Ok(one) if self.is_there(&one.name) || prepared.iter().any(|other| other.name == one.name) => {
+        let mut names = HashSet::new();
+        while let Some(one) = preparing.next().await {
+            match one {
+                Ok(one) if self.is_there(&one.name) || names.contains(&one.name) => {
                     failures.push(
                         LoadError::AlreadyLoaded {
                             plugin: one.name.to_string(),
@@ -117,7 +130,10 @@ impl Manager {
                         .into(),
                     );
                 }
-                Ok(one) => prepared.push(one),
+                Ok(one) => {
+                    names.insert(one.name.clone());
+                    prepared.push(one);
+                }
                 Err(error) => failures.push(error.into()),
             }
         }
@@ -222,6 +238,10 @@ impl Manager {
     }
 
     fn check_dependencies(&self, plugin: &Plugin) -> Result<(), PluginError> {
+        // Most have none, and a look at all the others would be one at each start.
+        if plugin.dependencies().is_empty() {
+            return Ok(());
+        }
         let plugins = self.lock();
         let known = plugins
             .by_name
@@ -419,6 +439,12 @@ impl Manager {
     fn lock(&self) -> MutexGuard<'_, Plugins> {
         self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// More than there are processors, so that none waits for the next plugin.
+fn at_a_time() -> usize {
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    processors.saturating_mul(2).min(MOST_AT_A_TIME)
 }
 
 fn wrong_state(plugin: &str, state: PluginState, attempted: &'static str) -> PluginError {

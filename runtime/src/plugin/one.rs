@@ -13,13 +13,14 @@ use crate::pattern::Pattern;
 use crate::plugin::handler::{PluginFilter, PluginHandler, Serving};
 use crate::plugin::prepare::{Prepared, Shared, not_running};
 use crate::plugin::supervisor::Overseer;
-use crate::plugin::{PluginConfig, PluginState, PluginStatus};
+use crate::plugin::{PluginConfig, PluginInfo, PluginState, PluginStatus};
 use crate::sandbox::blueprint::Blueprint;
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::config_store::ConfigStore;
 use crate::sandbox::deadline::SetBy;
 use crate::sandbox::files::Files;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
+use crate::sandbox::load::Loaded;
 use crate::sandbox::log::GuestLog;
 use crate::sandbox::pool::{Instances, Pool, Supervision};
 
@@ -52,7 +53,7 @@ impl Plugin {
     pub(crate) fn new(prepared: Prepared, shared: Arc<Shared>, bus: Arc<Bus>) -> Arc<Self> {
         let name = &prepared.name;
         let concurrency = prepared.spec.concurrency.max(1);
-        let serving = Serving::new(name, prepared.compiled.digest.clone(), concurrency);
+        let serving = Serving::new(name, prepared.loaded.compiled.digest.clone(), concurrency);
         let log = GuestLog::new(name.clone(), shared.log.clone(), prepared.limits.log_bytes);
         let files = Files::new(&prepared.spec.grants, &prepared.limits, &log);
         let handlers = handlers(&prepared, &serving);
@@ -90,7 +91,7 @@ impl Plugin {
     }
 
     pub(super) fn kind(&self) -> PluginKind {
-        self.prepared.compiled.exports.kind()
+        self.prepared.loaded.compiled.exports.kind()
     }
 
     pub(super) fn on_fault(&self) -> OnFault {
@@ -151,7 +152,7 @@ impl Plugin {
         let Prepared {
             name,
             info,
-            compiled,
+            loaded: Loaded { compiled, .. },
             limits,
             spec,
             ..
@@ -164,7 +165,7 @@ impl Plugin {
             engines: self.shared.engines.clone(),
             pre: compiled.pre.clone(),
             exports: compiled.exports.clone(),
-            places: compiled.places,
+            places: compiled.room.places(),
             isolation: spec.isolation,
             concurrency: spec.concurrency.max(1),
             keeps_lanes: spec.keeps_lanes(),
@@ -268,7 +269,7 @@ impl Plugin {
         let Prepared {
             name,
             info,
-            compiled,
+            loaded: Loaded { compiled, .. },
             limits,
             spec,
             ..
@@ -281,7 +282,7 @@ impl Plugin {
             state: now,
             error: why.map_or_else(|| state.error.clone(), |why| Some(why.words.to_string())),
             kind: compiled.exports.kind(),
-            info: info.clone(),
+            info: PluginInfo::clone(info),
             digest: compiled.digest.clone(),
             config: state.config.shown(),
             limits: limits.clone(),

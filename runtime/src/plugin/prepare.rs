@@ -18,7 +18,7 @@ use crate::sandbox::config_store::ConfigStore;
 use crate::sandbox::engine::Engines;
 use crate::sandbox::files::Files;
 use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
-use crate::sandbox::load::{Job, Loaded, Loader};
+use crate::sandbox::load::{Job, Loaded, Loader, Looked};
 use crate::sandbox::log::GuestLog;
 use crate::sandbox::{self, Isolation, LogSink, file};
 
@@ -39,8 +39,9 @@ pub(crate) struct Shared {
 /// A plugin that could be started.
 pub(crate) struct Prepared {
     pub(crate) name: Arc<str>,
-    pub(crate) info: PluginInfo,
-    pub(crate) compiled: Compiled,
+    pub(crate) info: Arc<PluginInfo>,
+    /// Shared with other plugins of the same bytes.
+    pub(crate) loaded: Loaded,
     pub(crate) limits: Limits,
     pub(crate) spec: PluginSpec,
     /// The patterns of each handler, narrowed by the grants.
@@ -86,27 +87,22 @@ impl Prepared {
             .ceiling
             .as_ref()
             .map_or_else(|| spec.limits.clone(), |ceiling| spec.limits.within(ceiling));
-        let Loaded { compiled, described } = load(shared, &spec, &limits).await?;
+        let loaded = load(shared, &spec, &limits).await?;
         if purpose == Purpose::Run {
-            let granted = compiled.check_granted(&spec.grants);
+            let granted = loaded.compiled.check_granted(&spec.grants);
             granted.map_err(|source| LoadError::Component {
                 plugin: spec.label(),
                 source,
             })?;
         }
-        let is_known = described.is_some();
-        let info = match described {
-            Some(info) => info,
-            None => {
-                let described = sandbox::describe(throwaway(shared, &label, &compiled, &limits)).await;
-                described.map_err(|fault| LoadError::Describe { plugin: label, fault })?
-            }
+        let describe = async || sandbox::describe(throwaway(shared, &label, &loaded.compiled, &limits)).await;
+        let info = match loaded.described(describe).await {
+            Ok(info) => info,
+            Err(fault) => return Err(LoadError::Describe { plugin: label, fault }),
         };
-        // Each time: a cached answer was given under other limits, perhaps.
-        info.check(compiled.exports.kind(), &limits).map_err(invalid)?;
-        if !is_known {
-            shared.loader.keep(&compiled, &info).await;
-        }
+        // Each time: the answer was given under other limits, perhaps.
+        info.check(loaded.compiled.exports.kind(), &limits).map_err(invalid)?;
+        shared.loader.keep(&loaded, &info).await;
         check_handler_names(&spec, &info).map_err(invalid)?;
         let patterns = narrowed(&info, &spec.grants).map_err(invalid)?;
         let name = spec.name.as_deref().unwrap_or(&info.name);
@@ -115,7 +111,7 @@ impl Prepared {
         Ok(Self {
             name,
             info,
-            compiled,
+            loaded,
             limits,
             spec,
             patterns,
@@ -123,14 +119,15 @@ impl Prepared {
     }
 
     pub(crate) fn inspection(self) -> Inspection {
+        let compiled = &self.loaded.compiled;
         Inspection {
             name: self.name.to_string(),
-            kind: self.compiled.exports.kind(),
-            info: self.info,
-            digest: self.compiled.digest,
-            size: self.compiled.size,
-            imports: self.compiled.imports,
-            needs: self.compiled.needs,
+            kind: compiled.exports.kind(),
+            info: PluginInfo::clone(&self.info),
+            digest: compiled.digest.clone(),
+            size: compiled.size,
+            imports: compiled.imports.clone(),
+            needs: compiled.needs.clone(),
             limits: self.limits,
         }
     }
@@ -139,36 +136,38 @@ impl Prepared {
 /// Reads the bytes once, hashes them, and loads those same bytes (H36).
 async fn load(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Result<Loaded, LoadError> {
     let plugin = spec.label();
+    let looked = look(shared, spec, limits).await?;
+    let loaded = shared.loader.load(looked).await;
+    loaded.map_err(|source| LoadError::Component { plugin, source })
+}
+
+/// All that is done with the bytes where blocking is allowed, in one go: to change threads takes longer than much of it.
+async fn look(shared: &Arc<Shared>, spec: &PluginSpec, limits: &Limits) -> Result<Looked, LoadError> {
+    let plugin = spec.label();
     let metered = limits.fuel.is_some();
     let engine = shared.engines.engine(metered).map_err(|source| LoadError::Engine {
         plugin: plugin.clone(),
         source,
     })?;
-    let (bytes, digest) = read(spec, shared.max_component).await?;
-    let job = Job {
-        engine: engine.clone(),
-        metered,
-        bytes,
-        digest,
-        limits: limits.clone(),
-        places: shared.engines.max_instances(),
-    };
-    let loaded = shared.loader.load(job).await;
-    loaded.map_err(|source| LoadError::Component { plugin, source })
-}
-
-/// The bytes and their digest, read where blocking is allowed.
-async fn read(spec: &PluginSpec, max: u64) -> Result<(Bytes, String), LoadError> {
-    let (source, pinned, label) = (spec.source.clone(), spec.digest.clone(), spec.label());
-    let plugin = label.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let bytes = bytes_of(&source, max, &label)?;
+    let (engine, shared, limits) = (engine.clone(), shared.clone(), limits.clone());
+    let (source, pinned, label) = (spec.source.clone(), spec.digest.clone(), plugin.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let bytes = bytes_of(&source, shared.max_component, &label)?;
         let digest = sandbox::digest_of(&bytes);
-        check_digest(&digest, pinned, label)?;
-        Ok((bytes, digest))
+        check_digest(&digest, pinned, label.clone())?;
+        let job = Job {
+            engine,
+            metered,
+            bytes,
+            digest,
+            limits,
+            places: shared.engines.max_instances(),
+        };
+        let looked = shared.loader.look(job);
+        looked.map_err(|source| LoadError::Component { plugin: label, source })
     });
     // The task ends early only when the process does.
-    read.await.unwrap_or_else(|error| {
+    looked.await.unwrap_or_else(|error| {
         Err(LoadError::Read {
             plugin,
             source: error.into(),
@@ -261,7 +260,7 @@ fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits)
         engines: shared.engines.clone(),
         pre: compiled.pre.clone(),
         exports: compiled.exports.clone(),
-        places: compiled.places,
+        places: compiled.room.places(),
         isolation: Isolation::PerEvent,
         concurrency: 1,
         keeps_lanes: false,

@@ -65,6 +65,9 @@ pub(crate) struct Blueprint {
 impl Blueprint {
     /// Opens the granted directories, once for each start of the plugin.
     pub(crate) async fn open_directories(&self) -> Result<(), Fault> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
         let files = self.files.clone();
         let opened = tokio::task::spawn_blocking(move || files.open()).await;
         let opened = opened.unwrap_or_else(|ended| Err(ended.to_string()));

@@ -1,4 +1,5 @@
-//! From bytes to a component that can be instantiated: checked, compiled, linked. Lives as long as the plugin.
+//! A component that can be instantiated: checked and linked. Shared by all plugins of the same bytes; lives as long as the
+//! last of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,25 +7,25 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::plugin::NeededGrant;
 use crate::plugin::grants::{Ask, Grants};
-use crate::sandbox::bindings::{bus, context, filter, handler, keyvalue, logging, plugin, types};
-use crate::sandbox::config_store;
+use crate::sandbox::bindings::{filter, handler, plugin};
 use crate::sandbox::error::ComponentError;
 use crate::sandbox::interface::{Interface, check_family, check_offered, check_version};
 use crate::sandbox::log::printable;
-use crate::sandbox::needs::{Bounds, check_component};
+use crate::sandbox::needs::{ComponentNeeds, ModuleNeeds};
 use crate::sandbox::state::HostState;
-use crate::sandbox::wasi;
 
 /// A component, ready to be instantiated.
 pub(crate) struct Compiled {
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) exports: Exports,
-    /// How many places each instance takes.
-    pub(crate) places: u32,
+    /// What its modules ask for, each for itself.
+    pub(super) modules: ModuleNeeds,
+    /// What each instance takes of the engine's pool.
+    pub(crate) room: ComponentNeeds,
     pub(crate) digest: String,
     pub(crate) size: usize,
     pub(crate) imports: Vec<String>,
@@ -80,27 +81,28 @@ pub fn digest_of(bytes: &[u8]) -> String {
 }
 
 impl Compiled {
-    /// Checks and links a component, wherever its code comes from, and whatever is granted. `digest` and `size` are those of
-    /// its bytes.
+    /// Checks and links a component, wherever its code comes from, and whatever is granted or allowed to the plugin that
+    /// asks. `digest` and `size` are those of its bytes.
     pub(super) fn new(
         component: &Component,
+        linker: &Linker<HostState>,
         (digest, size): (String, usize),
-        has_heap: bool,
-        bounds: &Bounds,
+        modules: ModuleNeeds,
     ) -> Result<Self, ComponentError> {
         let engine = component.engine();
         let imports = check_imports(component, engine)?;
         let needs: BTreeSet<_> = imports.iter().filter_map(|import| NeededGrant::of(import)).collect();
         let kind = world_of(component, engine)?;
-        let places = check_component(component, has_heap, bounds)?;
-        let pre = linker(engine)
-            .and_then(|linker| linker.instantiate_pre(component))
+        let room = ComponentNeeds::of(component, modules.has_heap);
+        let pre = linker
+            .instantiate_pre(component)
             .map_err(|error| ComponentError::Unlinkable(shown(&format!("{error:#}"))))?;
         let exports = exports(&pre, kind).map_err(|error| ComponentError::WrongWorld(format!("{error:#}")))?;
         Ok(Self {
             pre,
             exports,
-            places,
+            modules,
+            room,
             digest,
             size,
             imports,
@@ -124,21 +126,6 @@ impl Compiled {
         }
         Ok(())
     }
-}
-
-/// Everything that guests may import. Linked whole: what a guest may do with it is decided by its context.
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
-    let mut linker = Linker::new(engine);
-    wasi::add_to_linker(&mut linker)?;
-    types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
-    context::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
-    bus::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
-    logging::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
-    keyvalue::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| state)?;
-    config_store::add_to_linker(&mut linker)?;
-    #[cfg(feature = "wasi-http")]
-    crate::sandbox::http::add_to_linker(&mut linker)?;
-    Ok(linker)
 }
 
 /// Names what is imported, and refuses by name what can't be given.

@@ -11,7 +11,9 @@ use crate::sandbox::error::ComponentError;
 /// Reads a component, at most `limit` bytes of it; the bytes are read once, and these are hashed and compiled (H36).
 pub(crate) fn read(path: &Path, limit: u64) -> std::io::Result<Result<Vec<u8>, ComponentError>> {
     let file = plain_file::open(path)?;
-    let mut bytes = Vec::new();
+    // A file may grow or be no file of a length, and need not be what it says.
+    let length = file.metadata()?.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).map_or(0, |length| length.saturating_add(1)));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Ok(Err(ComponentError::FileTooLarge { limit }));

@@ -7,14 +7,18 @@ use crate::sandbox::error::ComponentError;
 /// The longest name of a function, in bytes. Twenty of these are copied for a trap.
 const MAX_NAME: usize = 64 * 1024;
 
-/// Refuses a section of names with one that is too long. What is no such section, or is broken, nobody reads.
-pub(super) fn check_names(section: KnownCustom<'_>) -> Result<(), ComponentError> {
+/// The length of the longest name in a section of names, if it is too long. What is no such section, or is broken, nobody
+/// reads.
+pub(super) fn too_long_name(section: KnownCustom<'_>) -> Option<usize> {
     match section {
-        KnownCustom::Name(names) => {
-            longest(names).map_or(Ok(()), |bytes| Err(ComponentError::LongName { bytes, limit: MAX_NAME }))
-        }
-        _ => Ok(()),
+        KnownCustom::Name(names) => longest(names),
+        _ => None,
     }
+}
+
+/// Refuses a name that is too long.
+pub(super) fn check_name(too_long: Option<usize>) -> Result<(), ComponentError> {
+    too_long.map_or(Ok(()), |bytes| Err(ComponentError::LongName { bytes, limit: MAX_NAME }))
 }
 
 fn longest(names: NameSectionReader<'_>) -> Option<usize> {

@@ -1,13 +1,14 @@
 //! What a component needs from its first moment must fit its limits (H13).
 
-use wasmparser::{MemoryType, Parser, Payload, TableType};
+use serde::{Deserialize, Serialize};
+use wasmparser::{MemoryType, Parser, Payload};
 use wasmtime::component::Component;
 
 use crate::limits::{LimitKind, Limits};
 use crate::sandbox::engine::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
 use crate::sandbox::error::ComponentError;
 use crate::sandbox::heap::may_need_heap;
-use crate::sandbox::names::check_names;
+use crate::sandbox::names::{check_name, too_long_name};
 use crate::sandbox::places::places_of;
 
 /// What memories are measured in, unless they say otherwise.
@@ -20,75 +21,117 @@ pub(super) struct Bounds {
     pub(super) places: u32,
 }
 
-/// Looks at each core module by itself, before anything is compiled: what no instance could have, or this one may not. Tells
-/// whether there will be a GC heap, too.
-pub(super) fn check_modules(bytes: &[u8], bounds: &Bounds) -> Result<bool, ComponentError> {
-    let limits = &bounds.limits;
-    let mut has_heap = false;
-    for payload in Parser::new(0).parse_all(bytes) {
+/// What the core modules of a component ask for, the most of each kind that one of them does.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ModuleNeeds {
+    tables: u32,
+    table_elements: u64,
+    memories: u32,
+    /// In bytes.
+    memory: u64,
+    shared_memory: bool,
+    /// The length of a function's name, if one is too long.
+    long_name: Option<usize>,
+    /// Whether there will be a GC heap, perhaps.
+    pub(super) has_heap: bool,
+}
+
+impl ModuleNeeds {
+    /// Looks at each core module by itself, before anything is compiled.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut needs = Self::default();
         // What can't be read is the compiler's to complain of.
-        let Ok(payload) = payload else { continue };
-        has_heap = has_heap || may_need_heap(&payload);
-        match payload {
-            Payload::MemorySection(section) => {
-                fits(LimitKind::Memories, u64::from(section.count()), limits.memories)?;
-                room(section.count(), 0, bounds)?;
-                section
-                    .into_iter()
-                    .flatten()
-                    .try_for_each(|memory| check_memory(&memory, limits))?;
+        for payload in Parser::new(0).parse_all(bytes).flatten() {
+            needs.has_heap = needs.has_heap || may_need_heap(&payload);
+            match payload {
+                Payload::TableSection(section) => {
+                    needs.tables = needs.tables.max(section.count());
+                    let initial = section.into_iter().flatten().map(|table| table.ty.initial).max();
+                    needs.table_elements = needs.table_elements.max(initial.unwrap_or_default());
+                }
+                Payload::MemorySection(section) => {
+                    needs.memories = needs.memories.max(section.count());
+                    section
+                        .into_iter()
+                        .flatten()
+                        .for_each(|memory| needs.add_memory(&memory));
+                }
+                Payload::CustomSection(section) => {
+                    needs.long_name = needs.long_name.max(too_long_name(section.as_known()));
+                }
+                _ => {}
             }
-            Payload::TableSection(section) => {
-                fits(LimitKind::Tables, u64::from(section.count()), limits.tables)?;
-                room(0, section.count(), bounds)?;
-                section
-                    .into_iter()
-                    .flatten()
-                    .try_for_each(|table| check_table(&table.ty, limits))?;
-            }
-            Payload::CustomSection(section) => check_names(section.as_known())?,
-            _ => {}
+        }
+        needs
+    }
+
+    fn add_memory(&mut self, memory: &MemoryType) {
+        let page = memory
+            .page_size_log2
+            .map_or(WASM_PAGE, |log2| 1u64.checked_shl(log2).unwrap_or(WASM_PAGE));
+        self.shared_memory |= memory.shared;
+        self.memory = self.memory.max(memory.initial.saturating_mul(page));
+    }
+
+    /// Refuses what no instance could have, or this plugin's may not.
+    pub(super) fn check(&self, bounds: &Bounds) -> Result<(), ComponentError> {
+        let limits = &bounds.limits;
+        fits(LimitKind::Tables, u64::from(self.tables), limits.tables)?;
+        room(0, self.tables, bounds)?;
+        let most = limits.table_elements.min(MAX_TABLE_ELEMENTS);
+        fits(LimitKind::TableElements, self.table_elements, most)?;
+        fits(LimitKind::Memories, u64::from(self.memories), limits.memories)?;
+        room(self.memories, 0, bounds)?;
+        if self.shared_memory {
+            return Err(ComponentError::SharedMemory);
+        }
+        fits(LimitKind::Memory, self.memory, limits.memory.min(MAX_MEMORY))?;
+        check_name(self.long_name)
+    }
+}
+
+/// What each instance of a component takes: all core instances together, as far as the component itself decides which there
+/// are; what they have in sum the limiter counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ComponentNeeds {
+    memories: u32,
+    tables: u32,
+    has_heap: bool,
+}
+
+impl ComponentNeeds {
+    pub(super) fn of(component: &Component, has_heap: bool) -> Self {
+        // There is no answer for one that imports core modules, which nobody offers.
+        let (memories, tables) = component
+            .resources_required()
+            .map_or((0, 0), |needed| (needed.num_memories, needed.num_tables));
+        Self {
+            memories,
+            tables,
+            has_heap,
         }
     }
-    Ok(has_heap)
-}
 
-fn check_memory(memory: &MemoryType, limits: &Limits) -> Result<(), ComponentError> {
-    if memory.shared {
-        return Err(ComponentError::SharedMemory);
+    /// Refuses what this plugin's instances may not have, or there could never be room for.
+    pub(super) fn check(self, bounds: &Bounds) -> Result<(), ComponentError> {
+        fits(LimitKind::Memories, u64::from(self.memories), bounds.limits.memories)?;
+        fits(LimitKind::Tables, u64::from(self.tables), bounds.limits.tables)?;
+        room(self.pooled_memories(), self.tables, bounds)
     }
-    let page = memory
-        .page_size_log2
-        .map_or(WASM_PAGE, |log2| 1u64.checked_shl(log2).unwrap_or(WASM_PAGE));
-    fits(
-        LimitKind::Memory,
-        memory.initial.saturating_mul(page),
-        limits.memory.min(MAX_MEMORY),
-    )
-}
 
-fn check_table(table: &TableType, limits: &Limits) -> Result<(), ComponentError> {
-    fits(
-        LimitKind::TableElements,
-        table.initial,
-        limits.table_elements.min(MAX_TABLE_ELEMENTS),
-    )
-}
+    /// How many places it takes.
+    pub(crate) fn places(self) -> u32 {
+        places_of(self.pooled_memories(), self.tables)
+    }
 
-/// Looks at all core instances together, as far as the component itself decides which there are; what they have in sum the
-/// limiter counts. Answers how many places each instance of the component takes.
-pub(super) fn check_component(component: &Component, has_heap: bool, bounds: &Bounds) -> Result<u32, ComponentError> {
-    // There is no answer for one that imports core modules, which nobody offers.
-    let (memories, tables) = component
-        .resources_required()
-        .map_or((0, 0), |needed| (needed.num_memories, needed.num_tables));
-    fits(LimitKind::Memories, u64::from(memories), bounds.limits.memories)?;
-    fits(LimitKind::Tables, u64::from(tables), bounds.limits.tables)?;
-    room(memories.saturating_add(u32::from(has_heap)), tables, bounds)
+    /// A GC heap is a memory of the pool, too.
+    fn pooled_memories(self) -> u32 {
+        self.memories.saturating_add(u32::from(self.has_heap))
+    }
 }
 
 /// S6: what there could never be room for is refused at once.
-fn room(memories: u32, tables: u32, bounds: &Bounds) -> Result<u32, ComponentError> {
+fn room(memories: u32, tables: u32, bounds: &Bounds) -> Result<(), ComponentError> {
     let (needed, max) = (places_of(memories, tables), bounds.places);
     if needed > max {
         return Err(ComponentError::NoRoom {
@@ -98,7 +141,7 @@ fn room(memories: u32, tables: u32, bounds: &Bounds) -> Result<u32, ComponentErr
             max,
         });
     }
-    Ok(needed)
+    Ok(())
 }
 
 fn fits(kind: LimitKind, needed: u64, limit: usize) -> Result<(), ComponentError> {

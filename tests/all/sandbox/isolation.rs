@@ -1,7 +1,7 @@
 //! What an instance keeps, when a fresh one takes over, and how many there may be.
 
 use palisade::{Class, EngineOptions, Isolation, LoadError, PluginError, PluginSpec, Runtime};
-use palisade_tests::{config, hostile, hostile_as, publishes};
+use palisade_tests::{config, hostile, hostile_as, publishes, spec};
 use serde_json::{Value, json};
 
 use super::beside::{Beside, SHORT, hurried, neighbour, only, served, sin_event, until_busy};
@@ -179,7 +179,12 @@ async fn s6_the_number_of_instances_is_capped() {
     let mut options = EngineOptions::default();
     options.max_instances = Some(2);
     let beside = Beside::with(Runtime::builder().engine(options), hostile().grants(only("hostile.ok"))).await;
-    let error = beside.runtime.load(hostile_as("third")).await.unwrap_err();
+    // Not one of those that have said who they are: these need no instance for it.
+    let error = beside
+        .runtime
+        .load(spec("audit-logger").name("third"))
+        .await
+        .unwrap_err();
     assert!(
         matches!(&error, LoadError::Describe { fault, .. } if fault.class() == Class::Overloaded),
         "{error}"

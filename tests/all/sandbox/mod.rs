@@ -36,6 +36,7 @@ mod patched;
 mod publisher_deadline;
 mod quotas;
 mod secrets;
+mod shared_code;
 mod supervision;
 mod wat_abi;
 mod wat_component;

@@ -5,11 +5,13 @@
 use std::fmt::Write as _;
 
 use blake3::{Hash, Hasher};
+use bytes::Bytes;
 
 use super::info;
 use super::key::Key;
 use crate::plugin::PluginInfo;
 use crate::sandbox::artifact::Artifact;
+use crate::sandbox::needs::ModuleNeeds;
 
 /// What the names of entries end with.
 pub(super) const EXTENSION: &str = ".aot";
@@ -37,10 +39,17 @@ impl EntryName {
 pub(crate) struct Found {
     pub(crate) artifact: Artifact,
     pub(crate) info: PluginInfo,
+    pub(crate) needs: ModuleNeeds,
 }
 
-pub(super) fn write(key: &Key, name: &EntryName, artifact: &[u8], described: &PluginInfo) -> Vec<u8> {
-    let info = info::to_json(described);
+pub(super) fn write(
+    key: &Key,
+    name: &EntryName,
+    artifact: &[u8],
+    described: &PluginInfo,
+    needs: ModuleNeeds,
+) -> Vec<u8> {
+    let info = info::to_json(described, needs);
     let mut entry = Vec::with_capacity(CODE + 4 + info.len() + artifact.len());
     entry.extend_from_slice(&[0; CODE]);
     entry.extend_from_slice(&u32::try_from(info.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -52,8 +61,8 @@ pub(super) fn write(key: &Key, name: &EntryName, artifact: &[u8], described: &Pl
     entry
 }
 
-/// The machine code and what its plugin said of itself, if we wrote this entry under this name.
-pub(super) fn read<'a>(key: &Key, name: &EntryName, entry: &'a [u8]) -> Result<(&'a [u8], PluginInfo), &'static str> {
+/// What is in an entry, if we wrote it under this name.
+pub(super) fn read(key: &Key, name: &EntryName, entry: &Bytes) -> Result<Found, &'static str> {
     let (code, body) = entry.split_first_chunk::<CODE>().ok_or("it is cut off")?;
     // blake3 compares hashes in constant time.
     if authenticate(key, name, body) != Hash::from_bytes(*code) {
@@ -64,8 +73,12 @@ pub(super) fn read<'a>(key: &Key, name: &EntryName, entry: &'a [u8]) -> Result<(
         .ok()
         .and_then(|length| rest.split_at_checked(length))
         .ok_or("its description is cut off")?;
-    let info = info::from_json(info).ok_or("its description is none of this version")?;
-    Ok((artifact, info))
+    let (info, needs) = info::from_json(info).ok_or("its description is none of this version")?;
+    Ok(Found {
+        artifact: Artifact::of_cache(entry.slice_ref(artifact)),
+        info,
+        needs,
+    })
 }
 
 /// Name and body can't run into each other, since the length of the name comes first.

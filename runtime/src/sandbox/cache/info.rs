@@ -1,10 +1,12 @@
-//! What a plugin said of itself, as JSON. Read back by the version that wrote it and by no other.
+//! What is known of a component besides its code, as JSON: what it said of itself, and what its modules ask for. Read back by
+//! the version that wrote it and by no other.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::plugin::{HandlerInfo, Ordering, PluginInfo};
+use crate::sandbox::needs::ModuleNeeds;
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "PluginInfo")]
@@ -53,13 +55,24 @@ mod handlers {
     }
 }
 
-pub(super) fn to_json(info: &PluginInfo) -> Vec<u8> {
-    let mut json = Vec::new();
-    // A vector takes all that is written to it.
-    let _ = Plugin::serialize(info, &mut serde_json::Serializer::new(&mut json));
-    json
+/// The description of an entry.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    #[serde(with = "Plugin")]
+    plugin: PluginInfo,
+    modules: ModuleNeeds,
 }
 
-pub(super) fn from_json(json: &[u8]) -> Option<PluginInfo> {
-    Plugin::deserialize(&mut serde_json::Deserializer::from_slice(json)).ok()
+pub(super) fn to_json(info: &PluginInfo, needs: ModuleNeeds) -> Vec<u8> {
+    let description = Description {
+        plugin: info.clone(),
+        modules: needs,
+    };
+    // There is nothing in it that JSON has not.
+    serde_json::to_vec(&description).unwrap_or_default()
+}
+
+pub(super) fn from_json(json: &[u8]) -> Option<(PluginInfo, ModuleNeeds)> {
+    let Description { plugin, modules } = serde_json::from_slice(json).ok()?;
+    Some((plugin, modules))
 }

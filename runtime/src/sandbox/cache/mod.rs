@@ -1,7 +1,7 @@
 //! The cache of machine code (S10, H38).
 //!
 //! An entry holds what one component was compiled to for one engine by one version of Palisade, and what its `describe`
-//! answered. Machine code runs with no sandbox around it, so an entry is believed only if its authentication code is right:
+//! answered; what its core modules ask for is there, too, so that they need not be read again. Machine code runs with no sandbox around it, so an entry is believed only if its authentication code is right:
 //! a hash of its name and all that is in it, keyed with 32 random bytes that lie beside the entries. The directory (0700) and
 //! the key (0600) are the user's own; whoever can read or write these could just as well replace the program. Whatever does
 //! not check out is compiled anew and replaced. No error in here stops a plugin from being loaded.
@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use crate::plugin::PluginInfo;
-use crate::sandbox::artifact::Artifact;
+use crate::sandbox::needs::ModuleNeeds;
 use directory::Directory;
 pub(crate) use entry::EntryName;
 pub(crate) use entry::Found;
@@ -47,11 +47,10 @@ impl Cache {
         let found = file::open_own(&directory.path.join(name.file()), directory.owner)
             .and_then(|file| Ok((file::read(&file, self.max_bytes)?, file)));
         match found {
-            Ok((bytes, file)) => match entry::read(&directory.key, name, &bytes) {
-                Ok((artifact, info)) => {
+            Ok((bytes, file)) => match entry::read(&directory.key, name, &bytes.into()) {
+                Ok(found) => {
                     used_now(&file);
-                    let artifact = Artifact::of_cache(artifact.to_vec());
-                    Some(Found { artifact, info })
+                    Some(found)
                 }
                 Err(why) => {
                     self.reject(name, why);
@@ -74,10 +73,10 @@ impl Cache {
         );
     }
 
-    /// Keeps machine code and what its plugin says of itself, unless there is no room for it.
-    pub(crate) fn keep(&self, name: &EntryName, artifact: &[u8], info: &PluginInfo) {
+    /// Keeps machine code, what its plugin says of itself and what its modules ask for, unless there is no room for it.
+    pub(crate) fn keep(&self, name: &EntryName, artifact: &[u8], info: &PluginInfo, needs: ModuleNeeds) {
         let Some(directory) = self.opened() else { return };
-        let entry = entry::write(&directory.key, name, artifact, info);
+        let entry = entry::write(&directory.key, name, artifact, info, needs);
         let length = entry.len() as u64;
         if length > self.max_bytes {
             tracing::warn!(

@@ -92,6 +92,11 @@ impl Files {
         })
     }
 
+    /// Whether no directory is granted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.directories.is_empty()
+    }
+
     /// Opens the granted directories, for all instances from now on; an error names the one that can't be. Blocks.
     pub(super) fn open(&self) -> Result<(), String> {
         self.directories.iter().try_for_each(|directory| directory.open())
