@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::durable::Announced;
 use super::endpoint::Endpoint;
-use super::inflight::Pending;
+use super::inflight::Busy;
 use super::queue::{Entry, Offer};
 use super::table::Targets;
 use super::{Bus, PublishError, fan_out};
@@ -40,15 +40,15 @@ enum Late {
 }
 
 /// An event that filters let through: it is on its way to the store, and in no queue yet.
-struct Begun {
+struct Begun<'a> {
     event: Event,
     targets: Targets,
     full: Vec<Full>,
     appending: Option<Appending>,
-    _pending: Pending,
+    _pending: Busy<'a>,
 }
 
-impl Begun {
+impl Begun<'_> {
     fn must_wait(&self) -> bool {
         !self.full.is_empty()
             || self
@@ -59,7 +59,7 @@ impl Begun {
 }
 
 /// An event that is under way, or the answer to one that is not.
-type Beginning = Result<Begun, Result<Receipt, PublishError>>;
+type Beginning<'a> = Result<Begun<'a>, Result<Receipt, PublishError>>;
 
 impl Bus {
     /// B4: gives the event to the queue of each matched handler and waits for none of them. D1: where some of them are
@@ -71,10 +71,72 @@ impl Bus {
         event: Event,
         deadline: Option<Instant>,
     ) -> Result<Receipt, PublishError> {
-        match self.begin(event).await {
-            Ok(begun) => self.give(begun, deadline).await,
-            Err(ended) => ended,
+        self.admit(&event)?;
+        if self.has_filters() {
+            // Boxed is what most events do not need: the way to one queue stays short.
+            return Box::pin(async {
+                match self.begin(event).await {
+                    Ok(begun) => self.give(begun, deadline).await,
+                    Err(ended) => ended,
+                }
+            })
+            .await;
         }
+        match self.targets(&event) {
+            Targets::One(endpoint) if !endpoint.is_durable() => self.give_one(&endpoint, event, deadline).await,
+            targets => {
+                let begun = self.begin_for(event, targets, self.inflight.busy());
+                Box::pin(self.give(begun, deadline)).await
+            }
+        }
+    }
+
+    fn targets(&self, event: &Event) -> Targets {
+        let targets = self.table.load().targets(event.event_type(), None);
+        self.counters.published(targets.len());
+        targets
+    }
+
+    /// Gives an event that concerns one queue only to that, and waits if it has no room.
+    async fn give_one(
+        self: &Arc<Self>,
+        endpoint: &Arc<Endpoint>,
+        event: Event,
+        deadline: Option<Instant>,
+    ) -> Result<Receipt, PublishError> {
+        let mut receipt = Receipt {
+            matched: 1,
+            ..Receipt::default()
+        };
+        // It is counted as pending from here on, by its entry.
+        let offered = match self.offer(endpoint, event, Origin::Publisher) {
+            Err(NotTaken::Full(entry)) => {
+                let deadline = deadline.unwrap_or_else(|| clock::deadline(self.publish_timeout));
+                Box::pin(self.wait_for_room(endpoint, entry, deadline)).await
+            }
+            offered => offered,
+        };
+        match offered {
+            Ok(()) => receipt.enqueued = 1,
+            Err(NotTaken::Dropped) => receipt.dropped = 1,
+            Err(NotTaken::Full(_)) => receipt.refused.push(self.refuse_full(endpoint)),
+            Err(NotTaken::Away(message)) => {
+                receipt
+                    .refused
+                    .push(self.refusal(endpoint, Class::Unavailable, message));
+            }
+        }
+        Ok(receipt)
+    }
+
+    async fn wait_for_room(
+        self: &Arc<Self>,
+        endpoint: &Arc<Endpoint>,
+        entry: Box<Entry>,
+        deadline: Instant,
+    ) -> Result<(), NotTaken> {
+        let offer = endpoint.queue.offer_until(*entry, deadline).await;
+        self.settle(endpoint, offer)
     }
 
     /// The same for several, in their order; those that are stored share their fsyncs. `told` hears what became of each, in
@@ -86,7 +148,10 @@ impl Bus {
     ) {
         let mut under_way = VecDeque::new();
         for (at, event) in events.into_iter().enumerate() {
-            let begun = self.begin(event).await;
+            let begun = match self.admit(&event) {
+                Ok(()) => self.begin(event).await,
+                Err(error) => Err(Err(error)),
+            };
             // One that has to wait for room must not be overtaken.
             let must_wait = begun.as_ref().is_ok_and(Begun::must_wait);
             under_way.push_back((at, begun));
@@ -99,7 +164,7 @@ impl Bus {
 
     async fn give_all(
         self: &Arc<Self>,
-        under_way: &mut VecDeque<(usize, Beginning)>,
+        under_way: &mut VecDeque<(usize, Beginning<'_>)>,
         told: &mut impl FnMut(usize, Result<Receipt, PublishError>),
     ) {
         while let Some((at, begun)) = under_way.pop_front() {
@@ -112,17 +177,19 @@ impl Bus {
     }
 
     /// Finds out who gets the event, and has it stored for those who are durable.
-    async fn begin(self: &Arc<Self>, event: Event) -> Beginning {
-        self.admit(&event).map_err(Err)?;
-        let pending = self.inflight.pending();
+    async fn begin(self: &Arc<Self>, event: Event) -> Beginning<'_> {
+        let pending = self.inflight.busy();
         if let Some(by) = self.refusing_filter(&event).await {
             return Err(Ok(Receipt {
                 filtered: Some(by.id),
                 ..Receipt::default()
             }));
         }
-        let targets = self.table.load().targets(event.event_type(), None);
-        self.counters.published(targets.len());
+        let targets = self.targets(&event);
+        Ok(self.begin_for(event, targets, pending))
+    }
+
+    fn begin_for<'a>(self: &'a Arc<Self>, event: Event, targets: Targets, pending: Busy<'a>) -> Begun<'a> {
         let (mut rooms, mut full) = (Vec::new(), Vec::new());
         for endpoint in targets.as_slice().iter().filter(|endpoint| endpoint.is_durable()) {
             match Announced::now(endpoint, &event, Origin::Publisher) {
@@ -131,17 +198,17 @@ impl Bus {
             }
         }
         let appending = (!rooms.is_empty()).then(|| self.begin_append(&event, Origin::Publisher, rooms));
-        Ok(Begun {
+        Begun {
             event,
             targets,
             full,
             appending,
             _pending: pending,
-        })
+        }
     }
 
     /// Gives the event to the queues once it is stored, and waits where there is no room.
-    async fn give(self: &Arc<Self>, begun: Begun, deadline: Option<Instant>) -> Result<Receipt, PublishError> {
+    async fn give(self: &Arc<Self>, begun: Begun<'_>, deadline: Option<Instant>) -> Result<Receipt, PublishError> {
         let Begun {
             event,
             targets,
@@ -159,7 +226,7 @@ impl Bus {
             receipt.duplicates = stored.iter().filter(|stored| **stored == Stored::Duplicate).count();
         }
         for endpoint in targets.iter().filter(|endpoint| !endpoint.is_durable()) {
-            match self.offer(endpoint, &event, Origin::Publisher) {
+            match self.offer(endpoint, event.clone(), Origin::Publisher) {
                 Ok(()) => {}
                 Err(NotTaken::Away(message)) => {
                     receipt
@@ -190,14 +257,11 @@ impl Bus {
     /// Waits for room until the deadline, as far as the policy lets a publisher wait.
     async fn give_late(self: &Arc<Self>, full: Full, event: &Event, deadline: Instant) -> Late {
         match full {
-            Full::Queue(endpoint, entry) => {
-                let offer = endpoint.queue.offer_until(*entry, deadline).await;
-                match self.settle(&endpoint, offer) {
-                    Err(NotTaken::Full(_)) => Late::Refused(self.refuse_full(&endpoint)),
-                    Err(NotTaken::Dropped) => Late::Dropped,
-                    _ => Late::Taken,
-                }
-            }
+            Full::Queue(endpoint, entry) => match self.wait_for_room(&endpoint, entry, deadline).await {
+                Err(NotTaken::Full(_)) => Late::Refused(self.refuse_full(&endpoint)),
+                Err(NotTaken::Dropped) => Late::Dropped,
+                _ => Late::Taken,
+            },
             Full::Disk(endpoint) => {
                 let Some(room) = Announced::until(&endpoint, event, deadline).await else {
                     return Late::Refused(self.refuse_full(&endpoint));
@@ -241,7 +305,7 @@ impl Bus {
             if endpoint.unavailable().is_some() {
                 // A plugin that is away has no claim to host events; it is not told what it missed.
             } else if !endpoint.is_durable() {
-                if let Err(NotTaken::Full(entry)) = self.offer(endpoint, &event, Origin::Host) {
+                if let Err(NotTaken::Full(entry)) = self.offer(endpoint, event.clone(), Origin::Host) {
                     self.bury_overloaded(endpoint, *entry);
                 }
             } else if let Some(room) = Announced::now(endpoint, &event, Origin::Host) {
@@ -261,13 +325,13 @@ impl Bus {
     pub(super) fn offer(
         self: &Arc<Self>,
         endpoint: &Arc<Endpoint>,
-        event: &Event,
+        event: Event,
         origin: Origin,
     ) -> Result<(), NotTaken> {
         if let Some(why) = endpoint.unavailable() {
             return Err(NotTaken::Away(why));
         }
-        let offer = endpoint.queue.offer(self.entry(endpoint, event, origin));
+        let offer = endpoint.queue.offer(self.entry_for(endpoint, event, origin));
         self.settle(endpoint, offer)
     }
 
@@ -285,7 +349,7 @@ impl Bus {
                 self.count_dropped(endpoint, 1);
                 Err(NotTaken::Dropped)
             }
-            Offer::Full(entry) => Err(NotTaken::Full(Box::new(entry))),
+            Offer::Full(entry) => Err(NotTaken::Full(entry)),
         }
     }
 
@@ -299,17 +363,21 @@ impl Bus {
     }
 
     pub(super) fn entry(&self, endpoint: &Endpoint, event: &Event, origin: Origin) -> Entry {
+        self.entry_for(endpoint, event.clone(), origin)
+    }
+
+    fn entry_for(&self, endpoint: &Endpoint, event: Event, origin: Origin) -> Entry {
         Entry {
-            event: event.clone(),
+            lane: endpoint.lane(&event),
+            event,
             attempts: 0,
             replayed: false,
             origin,
             since: Instant::now(),
             aged: Duration::ZERO,
-            first: SystemTime::now(),
+            first: None,
             stored: None,
             not_before: None,
-            lane: endpoint.lane(event),
             caller: None,
             _pending: Some(self.inflight.delivery()),
         }

@@ -297,7 +297,7 @@ impl Bus {
             attempts: stored.attempts,
             replayed: stored.replayed,
             aged: wall.duration_since(stored.first).unwrap_or_default(),
-            first: stored.first,
+            first: Some(stored.first),
             stored: Some(stored.id),
             not_before: (!wait.is_zero()).then(|| crate::clock::deadline(wait)),
             _pending: None,

@@ -100,7 +100,7 @@ impl Bus {
     /// The same for an entry of a handler's queue.
     pub(super) fn letter_of(&self, endpoint: &Endpoint, entry: &Entry, cause: Cause) -> DeadLetter {
         let event = entry.event.clone();
-        self.letter(event, Some(endpoint), cause, (entry.attempts, Some(entry.first)))
+        self.letter(event, Some(endpoint), cause, (entry.attempts, Some(entry.first())))
     }
 
     /// Gives a dead letter to its store: at once where that answers at once, else on a task of its own.

@@ -1,6 +1,7 @@
 //! The bus: subscriptions, filters, and the two ways to publish.
 
 mod acknowledge;
+mod apart;
 mod async_publish;
 mod attempt;
 mod call;
@@ -11,6 +12,7 @@ pub(crate) mod endpoint;
 mod error;
 mod fan_out;
 pub(crate) mod filter;
+mod front;
 mod inflight;
 mod lanes;
 mod letters;
@@ -18,6 +20,7 @@ mod log_rate;
 mod publish;
 mod queue;
 mod release;
+mod room;
 mod signal;
 mod stats;
 mod table;

@@ -1,13 +1,15 @@
 //! The bounded queue before each handler: what it takes (B7), and in which order it lets events go (B6).
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
+use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::bus::apart::Apart;
 use crate::bus::caller::Caller;
+use crate::bus::front::Front;
 use crate::bus::inflight::{Inflight, Pending};
 use crate::bus::lanes::{Lane, Lanes};
 use crate::bus::signal::Signal;
@@ -27,7 +29,8 @@ pub(crate) struct Entry {
     /// When it came into memory, and how old it was then.
     pub(crate) since: Instant,
     pub(crate) aged: Duration,
-    pub(crate) first: SystemTime,
+    /// When it was published, where the store told.
+    pub(crate) first: Option<SystemTime>,
     /// Its row in the store, if it has one.
     pub(crate) stored: Option<DeliveryId>,
     /// When it may be attempted, if that was later than when it came.
@@ -49,6 +52,13 @@ impl Entry {
     /// Since it was published.
     pub(crate) fn age(&self) -> Duration {
         self.aged.saturating_add(self.since.elapsed())
+    }
+
+    /// When it was published: nearly always nobody asks.
+    pub(crate) fn first(&self) -> SystemTime {
+        let now = SystemTime::now();
+        let derived = || now.checked_sub(self.age()).unwrap_or(now);
+        self.first.unwrap_or_else(derived)
     }
 
     /// Its next attempt, by this deadline.
@@ -77,7 +87,7 @@ pub(crate) enum Offer {
     },
     /// Under `drop-newest`.
     Dropped,
-    Full(Entry),
+    Full(Box<Entry>),
 }
 
 /// A queue bounded in events and bytes, with the count of its workers under the same lock: an entry is never left in a
@@ -87,18 +97,23 @@ pub(crate) struct Queue {
     pub(super) backlog: BacklogPolicy,
     max_workers: usize,
     inflight: Arc<Inflight>,
-    state: Mutex<State>,
+    state: Apart<Mutex<State>>,
+    /// What the worker takes next, where there is only one: it need not lock the state for each.
+    front: Apart<Front>,
     pub(super) room: Signal,
     /// The last worker has gone.
     idle: Signal,
-    /// Entries and workers. A publisher that finds none has nothing ahead of it, and needs no lock to know that.
-    busy: AtomicUsize,
+    /// Whether there are entries or workers. A publisher that finds none has nothing ahead of it, and needs no lock to know
+    /// that.
+    busy: AtomicBool,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     /// What may go.
     pub(super) ready: VecDeque<Entry>,
+    /// How many are in the front, which the worker takes from meanwhile: there may be fewer by now, and never more.
+    in_front: usize,
     /// What has to wait for another of its lane.
     pub(super) lanes: Lanes,
     /// Entries that wait for their next attempt elsewhere. They keep their room, or a handler that fails every event
@@ -130,15 +145,20 @@ impl Queue {
             backlog,
             max_workers,
             inflight,
-            state: Mutex::default(),
+            state: Apart::default(),
+            front: Apart::default(),
             room: Signal::default(),
             idle: Signal::default(),
-            busy: AtomicUsize::new(0),
+            busy: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn policy(&self) -> QueuePolicy {
         self.policy
+    }
+
+    pub(super) fn max_workers(&self) -> usize {
+        self.max_workers
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -150,16 +170,16 @@ impl Queue {
     pub(crate) fn may_go_at_once(&self, lane: Option<&Lane>) -> bool {
         let Some(lane) = lane else {
             // What several workers take leaves in any order, so only what no worker has taken yet is ahead.
-            return self.busy.load(Atomic::SeqCst) == 0 || (self.max_workers > 1 && self.state().ready.is_empty());
+            return !self.busy.load(Atomic::SeqCst) || (self.max_workers > 1 && self.state().ready.is_empty());
         };
-        self.state().lanes.enter(lane)
+        self.counts().lanes.enter(lane)
     }
 
     /// The entry of a lane, or the direct call that had its turn, is done with: the next one of the lane may go. Says
     /// whether the caller has to start a worker.
     pub(crate) fn done(&self, lane: Option<&Lane>) -> bool {
         let Some(lane) = lane else { return false };
-        let mut state = self.state();
+        let mut state = self.counts();
         let Some(next) = state.lanes.leave(lane) else {
             return false;
         };
@@ -171,8 +191,11 @@ impl Queue {
     pub(crate) fn offer(&self, entry: Entry) -> Offer {
         let (events, bytes) = self.room_for(entry.origin);
         let size = entry.event.size_bytes();
-        let mut state = self.state();
+        let mut state = self.counts();
         let mut dropped = Vec::new();
+        if !state.has_room(events, bytes, size) {
+            self.gather(&mut state);
+        }
         while !state.has_room(events, bytes, size) || state.closed {
             let oldest = match self.policy.overflow {
                 Overflow::DropNewest if !state.closed => return Offer::Dropped,
@@ -184,7 +207,7 @@ impl Queue {
             };
             let Some(oldest) = oldest else {
                 self.told(&mut state);
-                return Offer::Full(entry);
+                return Offer::Full(Box::new(entry));
             };
             dropped.push(oldest);
         }
@@ -230,7 +253,7 @@ impl Queue {
             Offer::Full(entry) if can_wait => Some(entry),
             answer => return answer,
         };
-        let taken = self.room.until(|| match self.offer(left.take()?) {
+        let taken = self.room.until(|| match self.offer(*left.take()?) {
             Offer::Full(entry) if !self.is_closed() => {
                 left = Some(entry);
                 None
@@ -246,7 +269,7 @@ impl Queue {
     /// Keeps room for an entry that waits for its next attempt, even beyond the bounds: it was inside a moment ago. Its lane
     /// waits with it.
     pub(crate) fn hold(&self, entry: &Entry) {
-        let mut state = self.state();
+        let mut state = self.counts();
         let size = entry.event.size_bytes();
         state.waiting += 1;
         state.waiting_bytes = state.waiting_bytes.saturating_add(size);
@@ -255,7 +278,7 @@ impl Queue {
 
     /// Gives up the room of an entry that waited, because there will be no next attempt.
     pub(crate) fn release(&self, entry: &Entry) {
-        let (mut state, size) = (self.state(), entry.event.size_bytes());
+        let (mut state, size) = (self.counts(), entry.event.size_bytes());
         state.no_longer_waits(size);
         state.bytes = state.bytes.saturating_sub(size);
         drop(state);
@@ -264,7 +287,7 @@ impl Queue {
 
     /// Puts back an entry that waited and is due; says whether the caller has to start a worker.
     pub(crate) fn put_back(&self, entry: Entry) -> bool {
-        let mut state = self.state();
+        let mut state = self.counts();
         state.no_longer_waits(entry.event.size_bytes());
         if state.closed || (entry.stored.is_some() && !state.window.is_open()) {
             state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
@@ -346,11 +369,11 @@ impl Queue {
 
     /// Returns when no worker is at work.
     pub(super) async fn idle(&self) {
-        self.idle.until(|| (self.state().workers == 0).then_some(())).await;
+        self.idle.until(|| (self.counts().workers == 0).then_some(())).await;
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.state().closed
+        self.counts().closed
     }
 
     /// Lets events go again; says how many workers the caller has to start, which are counted already.
@@ -373,8 +396,16 @@ impl Queue {
     }
 
     /// The next entry for a worker; `None` ends the worker.
+    ///
+    /// There is more room then, which the worker has to tell (`room`).
     pub(crate) fn next(&self) -> Option<Entry> {
-        let mut state = self.state();
+        if self.max_workers == 1
+            && let Some(entry) = self.front.pop()
+        {
+            return Some(entry);
+        }
+        let mut state = self.counts();
+        self.settle(&mut state);
         let next = if state.may_go() { state.ready.pop_front() } else { None };
         let Some(entry) = next else {
             state.workers -= 1;
@@ -386,9 +417,10 @@ impl Queue {
         };
         state.bytes = state.bytes.saturating_sub(entry.event.size_bytes());
         state.window.moved();
-        drop(state);
-        // Everyone waiting looks again: the room for one large event may be enough for several small ones.
-        self.room.tell();
+        // Several workers share what is ready; and the window looks at it after each event.
+        if self.max_workers == 1 && !state.window.is_open() {
+            state.in_front = self.front.fill(&mut state.ready);
+        }
         Some(entry)
     }
 
@@ -410,11 +442,42 @@ impl Queue {
     pub(super) fn told(&self, state: &mut State) {
         let can_be_given = !state.away && !state.closed;
         state.window.told(can_be_given, || self.inflight.pending());
-        self.busy.store(state.queued() + state.workers, Atomic::SeqCst);
+        let is_busy = state.queued() + state.workers > 0;
+        // Written under the lock alone, and nearly always what it is.
+        if self.busy.load(Atomic::Relaxed) != is_busy {
+            self.busy.store(is_busy, Atomic::SeqCst);
+        }
     }
 
+    /// The state, with all that is queued in it.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.counts();
+        self.gather(&mut state);
+        state
+    }
+
+    /// The state, for whoever adds at the end, or looks at nothing that is ready: some of that may be in the front.
+    pub(super) fn counts(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what the worker has taken from the front.
+    fn settle(&self, state: &mut State) {
+        if state.in_front > 0 {
+            let (left, gone) = self.front.left();
+            state.in_front = left;
+            state.bytes = state.bytes.saturating_sub(gone);
+        }
+    }
+
+    /// Puts what is in the front back.
+    fn gather(&self, state: &mut State) {
+        self.settle(state);
+        if state.in_front > 0 {
+            self.front.empty(&mut state.ready);
+            // The worker may have taken some more before.
+            self.settle(state);
+        }
     }
 }
 
@@ -434,7 +497,7 @@ impl State {
     }
 
     pub(super) fn queued(&self) -> usize {
-        self.ready.len() + self.lanes.held()
+        self.ready.len() + self.in_front + self.lanes.held()
     }
 
     fn has_room(&self, events: usize, bytes: usize, size: usize) -> bool {

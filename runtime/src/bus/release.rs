@@ -189,7 +189,7 @@ impl Bus {
     fn enqueue(self: &Arc<Self>, queued: Vec<(Event, Vec<Arc<Endpoint>>)>) {
         for (event, endpoints) in queued {
             for endpoint in endpoints {
-                match self.offer(&endpoint, &event, Origin::Handler) {
+                match self.offer(&endpoint, event.clone(), Origin::Handler) {
                     Ok(()) | Err(NotTaken::Dropped) => {}
                     Err(NotTaken::Full(entry)) => self.bury_overloaded(&endpoint, *entry),
                     Err(NotTaken::Away(_)) if self.closed.load(Ordering::SeqCst) => {

@@ -33,10 +33,15 @@ impl Drop for Waiting<'_> {
 impl Signal {
     /// Everyone who waits looks again. To be called after the change.
     pub(super) fn tell(&self) {
-        fence(Ordering::SeqCst);
-        if self.waiting.load(Ordering::Relaxed) > 0 {
+        if self.is_awaited() {
             self.changed.notify_waiters();
         }
+    }
+
+    /// Whether somebody waits who may have looked before what was changed until now.
+    pub(super) fn is_awaited(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Looks now, and again after each change, until there is something to see.

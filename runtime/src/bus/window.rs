@@ -266,7 +266,7 @@ impl Queue {
 
     /// What the window needs now, which it counts as asked for.
     pub(super) fn need(&self) -> Option<Need> {
-        let mut state = self.state();
+        let mut state = self.counts();
         if !state.window.open || state.closed {
             return None;
         }
@@ -312,7 +312,7 @@ impl Queue {
 
     /// How many events are owed on the disk.
     pub(super) fn owed(&self) -> u64 {
-        self.state().window.owed.events
+        self.counts().window.owed.events
     }
 
     /// How many entries of one lane may be in memory beside the one that has the turn.

@@ -1,8 +1,11 @@
 //! The workers of a queue: one attempt at each event, and what follows from how it ended (D3).
 
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
@@ -15,9 +18,10 @@ use super::lanes::Lane;
 use super::letters::Cause;
 use super::queue::Entry;
 use super::release::{End, Unfinished};
+use super::room::Room;
 use crate::delivery::{DeadLetterReason, Passage, Verdict};
 use crate::handler::{Fault, Origin, panic_message};
-use crate::outcome::Class;
+use crate::outcome::{Class, Outcome};
 
 /// What follows a failed attempt.
 enum Next {
@@ -32,28 +36,44 @@ impl Bus {
     pub(super) fn start_worker(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
         let bus = self.clone();
         self.tokio.spawn(async move {
+            let mut room = Room::of(&endpoint.queue);
+            let mut bus_ended = pin!(bus.ended.cancelled());
             while let Some(entry) = endpoint.queue.next() {
+                room.has_more(&entry);
                 let (lane, stored) = (entry.lane.clone(), entry.stored);
-                tokio::select! {
-                    biased;
-                    ended = AssertUnwindSafe(bus.work(&endpoint, entry)).catch_unwind() => {
-                        if let Err(panic) = ended {
-                            // Handlers are caught elsewhere; this is a store of dead letters. The queue goes on.
-                            let panic = panic_message(&*panic);
-                            tracing::error!(handler = %endpoint.name(), panic, "a delivery ended in a panic of the host");
-                            if let Some(id) = stored {
-                                endpoint.queue.lost(id);
-                            }
-                            bus.done(&endpoint, lane.as_ref());
+                // It stays where it is: each async function that had it by value would copy it.
+                let mut in_hand = Some(entry);
+                let worked = {
+                    let mut work = pin!(AssertUnwindSafe(bus.work(&endpoint, &mut in_hand)).catch_unwind());
+                    poll_fn(|context| match work.as_mut().poll(context) {
+                        Poll::Ready(worked) => Poll::Ready(Some(worked)),
+                        Poll::Pending => {
+                            room.tell();
+                            bus_ended.as_mut().poll(context).map(|()| None)
                         }
+                    })
+                    .await
+                };
+                drop(in_hand);
+                match worked {
+                    Some(Ok(())) => {}
+                    Some(Err(panic)) => {
+                        // Handlers are caught elsewhere; this is a store of dead letters. The queue goes on.
+                        let panic = panic_message(&*panic);
+                        tracing::error!(handler = %endpoint.name(), panic, "a delivery ended in a panic of the host");
+                        if let Some(id) = stored {
+                            endpoint.queue.lost(id);
+                        }
+                        bus.done(&endpoint, lane.as_ref());
                     }
                     // D7: what still runs then is dropped, which is held against nobody.
-                    () = bus.ended.cancelled() => return,
+                    None => return,
                 }
                 bus.refill(&endpoint);
                 // Handlers that never wait would keep the thread to themselves.
                 tokio::task::consume_budget().await;
             }
+            room.tell();
         });
     }
 
@@ -65,23 +85,46 @@ impl Bus {
     }
 
     /// One attempt at a queued event, and what follows from how it ended.
-    async fn work(self: &Arc<Self>, endpoint: &Arc<Endpoint>, mut entry: Entry) {
+    async fn work(self: &Arc<Self>, endpoint: &Arc<Endpoint>, in_hand: &mut Option<Entry>) {
+        let Some(passage) = self.may_begin(endpoint, in_hand) else {
+            return;
+        };
+        let caller = in_hand.as_mut().and_then(|entry| entry.caller.take());
+        match caller {
+            Some(caller) if in_hand.as_ref().is_some_and(|entry| entry.stored.is_none()) => {
+                if let Some(entry) = in_hand.take() {
+                    // Boxed is what few events need, or what costs more than a box: the way of most stays short.
+                    Box::pin(self.work_for(endpoint, passage, entry, caller)).await;
+                }
+            }
+            caller => self.work_at(endpoint, passage, in_hand, caller).await,
+        }
+    }
+
+    /// The passage of the attempt; none if the event has to wait, and is where it waits.
+    fn may_begin<'a>(
+        self: &Arc<Self>,
+        endpoint: &'a Arc<Endpoint>,
+        in_hand: &mut Option<Entry>,
+    ) -> Option<Option<Passage<'a>>> {
+        let entry = in_hand.as_ref()?;
         if let Some(due) = entry.not_before.filter(|due| *due > Instant::now()) {
             // D3: it had to wait for another of its lane, and has to wait for its time still.
-            endpoint.queue.hold(&entry);
-            return self.put_back_at(endpoint, entry, due);
+            endpoint.queue.hold(entry);
+            self.put_back_at(endpoint, in_hand.take()?, due);
+            return None;
         }
         let is_kept = entry.stored.is_some() && endpoint.is_durable();
-        if let Some(why) = endpoint.unavailable().filter(|_| is_kept) {
-            return self.wait_for_plugin(endpoint, entry, &why);
+        if is_kept && let Some(why) = endpoint.unavailable() {
+            self.wait_for_plugin(endpoint, in_hand.take()?, &why);
+            return None;
         }
-        let passage = match endpoint.passage() {
-            Ok(passage) => passage,
-            Err(_) => return self.wait_for_breaker(endpoint, entry),
-        };
-        match entry.caller.take() {
-            Some(caller) if entry.stored.is_none() => self.work_for(endpoint, passage, entry, caller).await,
-            caller => self.work_at(endpoint, passage, entry, caller).await,
+        match endpoint.passage() {
+            Ok(passage) => Some(passage),
+            Err(_) => {
+                self.wait_for_breaker(endpoint, in_hand.take()?);
+                None
+            }
         }
     }
 
@@ -122,18 +165,38 @@ impl Bus {
         self: &Arc<Self>,
         endpoint: &Arc<Endpoint>,
         passage: Option<Passage<'_>>,
-        mut entry: Entry,
+        in_hand: &mut Option<Entry>,
         caller: Option<Caller>,
     ) {
-        let _pending = self.inflight.busy();
+        let Some(entry) = in_hand else { return };
+        // An entry that is not stored is counted itself.
+        let _pending = entry.stored.is_some().then(|| self.inflight.busy());
         let caller = caller.filter(Caller::claim);
         let started = Instant::now();
         let deadline = endpoint.deadline(started, None);
-        let (mut outcome, effects) = self
+        let (outcome, effects) = self
             .attempt(endpoint, passage, entry.delivery(started, deadline), started)
             .await;
         entry.attempts += 1;
-        if outcome.fault.is_none() {
+        if outcome.fault.is_none() && effects.is_empty() && entry.stored.is_none() {
+            self.done(endpoint, entry.lane.as_ref());
+        } else if let Some(entry) = in_hand.take() {
+            Box::pin(self.after_attempt(endpoint, entry, outcome, effects, caller)).await;
+        }
+    }
+
+    /// Commits what an attempt came to, or sees to its failure, and tells who waits for it.
+    async fn after_attempt(
+        self: &Arc<Self>,
+        endpoint: &Arc<Endpoint>,
+        mut entry: Entry,
+        mut outcome: Outcome,
+        effects: Effects,
+        caller: Option<Caller>,
+    ) {
+        if let Some(fault) = outcome.fault.clone() {
+            self.after_failure(endpoint, entry, &fault, effects).await;
+        } else {
             let ended = match End::of(&entry, Verdict::Done) {
                 Some(End { id, size, .. }) if effects.is_empty() => {
                     self.acknowledge(endpoint, id, size).await;
@@ -159,8 +222,6 @@ impl Bus {
                     }
                 }
             }
-        } else if let Some(fault) = outcome.fault.clone() {
-            self.after_failure(endpoint, entry, &fault, effects).await;
         }
         if let Some(caller) = caller {
             caller.answer(outcome);

@@ -1,5 +1,6 @@
 //! The bus: subscriptions, publishing, filters, queues, what handlers publish.
 
+mod ahead;
 mod breaker;
 mod dead_letters;
 mod drain;
