@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::durable::Announced;
 use super::endpoint::Endpoint;
+use super::entry::Entry;
 use super::inflight::Busy;
-use super::queue::{Entry, Offer};
+use super::queue::Offer;
 use super::table::Targets;
 use super::{Bus, PublishError, fan_out};
 use crate::clock;

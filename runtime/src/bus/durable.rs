@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep};
 use super::Bus;
 use super::caller::Caller;
 use super::endpoint::Endpoint;
+use super::entry::Entry;
 use super::lanes::Lane;
-use super::queue::Entry;
 use super::window::{Need, Row, Rows};
 use crate::delivery::{
     Appending, Backlog, DeliveryId, DeliveryStore, NewEvent, Page, PageLimits, Recipient, Settled, Settlement,

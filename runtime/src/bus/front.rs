@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::bus::queue::Entry;
+use crate::bus::entry::Entry;
 
 /// Always locked after the state of the queue, where both are.
 #[derive(Default)]

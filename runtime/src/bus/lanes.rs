@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::queue::Entry;
+use super::entry::Entry;
 use crate::delivery::EventOrder;
 use crate::event::Event;
 

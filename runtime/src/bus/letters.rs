@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use super::Bus;
 use super::durable::Announced;
 use super::endpoint::Endpoint;
-use super::queue::Entry;
+use super::entry::Entry;
 use crate::delivery::{
     DeadLetter, DeadLetterError, DeadLetterFilter, DeadLetterId, DeadLetterReason, DeliveryStore, StoreError,
     StoredDelivery,

@@ -9,6 +9,7 @@ mod caller;
 mod drain;
 mod durable;
 pub(crate) mod endpoint;
+mod entry;
 mod error;
 mod fan_out;
 pub(crate) mod filter;

@@ -3,79 +3,20 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use crate::bus::apart::Apart;
 use crate::bus::caller::Caller;
+use crate::bus::entry::Entry;
 use crate::bus::front::Front;
-use crate::bus::inflight::{Inflight, Pending};
+use crate::bus::inflight::Inflight;
 use crate::bus::lanes::{Lane, Lanes};
 use crate::bus::signal::Signal;
 use crate::bus::window::Window;
 use crate::clock::{Late, by};
-use crate::delivery::{BacklogPolicy, DeliveryId, Overflow, QueuePolicy};
-use crate::event::Event;
-use crate::handler::{DeadlineOf, Delivery, Origin};
-
-/// One event on its way to one handler.
-pub(crate) struct Entry {
-    pub(crate) event: Event,
-    /// How many attempts have failed.
-    pub(crate) attempts: u32,
-    pub(crate) replayed: bool,
-    pub(crate) origin: Origin,
-    /// When it came into memory, and how old it was then.
-    pub(crate) since: Instant,
-    pub(crate) aged: Duration,
-    /// When it was published, where the store told.
-    pub(crate) first: Option<SystemTime>,
-    /// Its row in the store, if it has one.
-    pub(crate) stored: Option<DeliveryId>,
-    /// When it may be attempted, if that was later than when it came.
-    pub(crate) not_before: Option<Instant>,
-    /// Events of one lane leave the queue one after the other, each when the one before it is done with.
-    pub(crate) lane: Option<Lane>,
-    /// The `publish` that waits for its first attempt, which is then its only one, unless it is stored.
-    pub(crate) caller: Option<Caller>,
-    /// Keeps `drain` waiting until the entry is done with. What is stored need not be.
-    pub(crate) _pending: Option<Pending>,
-}
-
-impl Entry {
-    /// It is on the disk and had no attempt: then it may wait however long, as the process may have been away itself.
-    pub(crate) fn is_untried(&self) -> bool {
-        self.stored.is_some() && self.attempts == 0
-    }
-
-    /// Since it was published.
-    pub(crate) fn age(&self) -> Duration {
-        self.aged.saturating_add(self.since.elapsed())
-    }
-
-    /// When it was published: nearly always nobody asks.
-    pub(crate) fn first(&self) -> SystemTime {
-        let now = SystemTime::now();
-        let derived = || now.checked_sub(self.age()).unwrap_or(now);
-        self.first.unwrap_or_else(derived)
-    }
-
-    /// Its next attempt, by this deadline.
-    pub(crate) fn delivery(&self, started: Instant, (deadline, deadline_of): (Instant, DeadlineOf)) -> Delivery {
-        Delivery {
-            event: self.event.clone(),
-            attempt: self.attempts + 1,
-            started,
-            deadline,
-            deadline_of,
-            allowed: deadline.saturating_duration_since(started),
-            replayed: self.replayed,
-            origin: self.origin,
-            lane: self.lane.as_ref().map(Lane::hash),
-        }
-    }
-}
+use crate::delivery::{BacklogPolicy, Overflow, QueuePolicy};
+use crate::handler::Origin;
 
 /// What came of offering an entry.
 pub(crate) enum Offer {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::bus::queue::{Entry, Queue};
+use crate::bus::entry::Entry;
+use crate::bus::queue::Queue;
 use crate::bus::signal::Signal;
 
 /// How long there may be room that they have not been told of while the worker goes on; no longer than one attempt, where

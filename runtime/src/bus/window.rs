@@ -9,9 +9,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use tokio::time::Instant;
 
 use super::caller::Caller;
+use super::entry::Entry;
 use super::inflight::Pending;
 use super::lanes::Lane;
-use super::queue::{Entry, Queue, State};
+use super::queue::{Queue, State};
 use crate::clock::by;
 use crate::delivery::{BacklogPolicy, DeliveryId, Overflow, Owed, Page};
 use crate::handler::Origin;
