@@ -15,6 +15,8 @@ use crate::sandbox::needs::ModuleNeeds;
 
 /// What the names of entries end with.
 pub(super) const EXTENSION: &str = ".aot";
+/// What an entry holds besides the code; another number where that changes, so that the entries of before are nobody's.
+const FORMAT: u32 = 2;
 const CODE: usize = blake3::OUT_LEN;
 
 /// Names what was compiled (by the hash of its bytes), for what (an engine, by what its code is compatible with), and by what
@@ -26,7 +28,7 @@ impl EntryName {
     pub(crate) fn new(digest: &str, compatibility: u64) -> Self {
         let hash = digest.trim_start_matches("sha256:");
         let mut name = format!("{hash}-{compatibility:016x}-");
-        let _ = write!(name, "{}{EXTENSION}", env!("CARGO_PKG_VERSION"));
+        let _ = write!(name, "{}-{FORMAT}{EXTENSION}", env!("CARGO_PKG_VERSION"));
         Self(name)
     }
 
