@@ -144,6 +144,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Handles one event.
     fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion>;
 
+    /// Reads what a call begins with, and changes nothing: it is told so a moment before, where one event goes to many
+    /// handlers. Each of them is cold by then, and what is read of several in a row is waited for at once.
+    #[doc(hidden)]
+    fn warm(&self) {}
+
     /// How many events it can take at a time; its queue has as many workers. Never 0.
     fn concurrency(&self) -> usize {
         1

@@ -1,7 +1,7 @@
 //! The call of a handler, on the caller's task.
 
 use std::any::Any;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,33 +15,24 @@ use crate::outcome::{Class, HandlerName};
 /// copy it.
 pub(super) struct Call<'a> {
     name: &'a HandlerName,
-    state: State<'a>,
-}
-
-enum State<'a> {
-    Runs(BoxFuture<'a, Completion>),
-    /// It panicked before it could be waited for.
-    Panicked(Box<Completion>),
-    Over,
+    /// None when it is over.
+    runs: Option<BoxFuture<'a, Completion>>,
 }
 
 impl<'a> Call<'a> {
     /// Begins it.
     #[inline]
     pub(super) fn begin(name: &'a HandlerName, handler: &'a dyn Handler, delivery: Delivery) -> Self {
-        let state = match catch_unwind(AssertUnwindSafe(|| handler.handle(delivery))) {
-            Ok(runs) => State::Runs(runs),
-            Err(panic) => State::Panicked(Box::new(panicked(name, &*panic))),
-        };
-        Self { name, state }
+        let begun = catch_unwind(AssertUnwindSafe(|| handler.handle(delivery)));
+        let runs = begun.unwrap_or_else(|panic| Box::pin(ready(panicked(name, &*panic))));
+        Self { name, runs: Some(runs) }
     }
 
     /// Throws away what is at work. S9: should that panic, it concerns nobody else.
     #[inline]
     pub(super) fn end(&mut self) {
-        let state = std::mem::replace(&mut self.state, State::Over);
-        if !matches!(state, State::Over) {
-            end(self.name, state);
+        if let Some(runs) = self.runs.take() {
+            end(self.name, runs);
         }
     }
 }
@@ -53,33 +44,31 @@ impl Future for Call<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Completion> {
         let call = self.get_mut();
-        let completion = match std::mem::replace(&mut call.state, State::Over) {
-            State::Runs(mut runs) => match catch_unwind(AssertUnwindSafe(|| runs.as_mut().poll(context))) {
-                Ok(Poll::Pending) => {
-                    call.state = State::Runs(runs);
-                    return Poll::Pending;
-                }
-                // What it leaves behind is its own still, and so is a panic of that.
-                Ok(Poll::Ready(completion)) => match catch_unwind(AssertUnwindSafe(|| drop(runs))) {
-                    Ok(()) => completion,
-                    Err(panic) => panicked(call.name, &*panic),
-                },
-                Err(panic) => {
-                    end(call.name, State::Runs(runs));
-                    panicked(call.name, &*panic)
-                }
-            },
-            State::Panicked(completion) => *completion,
-            State::Over => return Poll::Pending,
+        let Some(mut runs) = call.runs.take() else {
+            return Poll::Pending;
         };
-        Poll::Ready(completion)
+        Poll::Ready(match catch_unwind(AssertUnwindSafe(|| runs.as_mut().poll(context))) {
+            Ok(Poll::Pending) => {
+                call.runs = Some(runs);
+                return Poll::Pending;
+            }
+            // What it leaves behind is its own still, and so is a panic of that.
+            Ok(Poll::Ready(completion)) => match catch_unwind(AssertUnwindSafe(|| drop(runs))) {
+                Ok(()) => completion,
+                Err(panic) => panicked(call.name, &*panic),
+            },
+            Err(panic) => {
+                end(call.name, runs);
+                panicked(call.name, &*panic)
+            }
+        })
     }
 }
 
 /// Throws away what is at work, or has panicked.
 #[cold]
-fn end(name: &HandlerName, state: State<'_>) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(state))) {
+fn end(name: &HandlerName, runs: BoxFuture<'_, Completion>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(runs))) {
         let panic = panic_message(&*panic);
         tracing::error!(handler = %name, panic, "a call that was thrown away panicked");
     }

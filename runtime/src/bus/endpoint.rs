@@ -1,5 +1,6 @@
 //! One handler on the bus: its name, its time limit, its queue and its counts.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,11 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::bus::acknowledge::Acknowledgements;
+use crate::bus::allowance::Allowance;
 use crate::bus::call::Call;
 use crate::bus::inflight::Inflight;
 use crate::bus::lanes::Lane;
 use crate::bus::queue::Queue;
-use crate::clock::after;
 use crate::delivery::{
     BacklogPolicy, Breaker, BreakerPolicy, BreakerState, Change, DeliveryMode, EventOrder, Passage, QueuePolicy,
     RetryPolicy, Sign, Tripped,
@@ -236,19 +237,14 @@ impl Endpoint {
         self.mode == DeliveryMode::Durable
     }
 
-    /// The deadline of an attempt that started then, for a publisher who waits so long, and whose of the two it is.
-    pub(crate) fn deadline(&self, started: Instant, publisher: Option<Duration>) -> (Instant, DeadlineOf) {
-        let (limit, of) = self.limit(publisher);
-        (after(started, limit), of)
-    }
-
-    /// How long an attempt may take, for a publisher who waits so long, and who says so.
+    /// The time of an attempt that begins now, for a publisher who began then and waits so long.
     #[inline]
-    pub(crate) fn limit(&self, publisher: Option<Duration>) -> (Duration, DeadlineOf) {
-        match publisher {
+    pub(super) fn allowance(&self, started: Instant, publisher: Option<Duration>, now: Instant) -> Allowance {
+        let (limit, of) = match publisher {
             Some(publisher) if publisher < self.timeout => (publisher, DeadlineOf::Publisher),
             _ => (self.timeout, DeadlineOf::Handler),
-        }
+        };
+        Allowance::after(started, limit, of, now)
     }
 
     /// B6: which events this one keeps its order among, if any.
@@ -287,6 +283,18 @@ impl Endpoint {
     /// Counts what the policy of its queue dropped.
     pub(crate) fn dropped(&self, events: usize) {
         self.dropped.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// Reads what an attempt begins and ends with, and changes nothing: see [`Handler::warm`].
+    #[inline]
+    pub(super) fn warm(&self) {
+        black_box((self.timeout, self.name.plugin().map(str::len)));
+        self.queue.warm();
+        if let Some(breaker) = &self.breaker {
+            breaker.warm();
+        }
+        black_box(self.counts.0.first().map(|count| count.load(Ordering::Relaxed)));
+        self.handler.warm();
     }
 
     /// Begins the call of one attempt.

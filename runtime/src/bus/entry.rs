@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::bus::allowance::Allowance;
 use crate::bus::caller::Caller;
 use crate::bus::inflight::Pending;
 use crate::bus::lanes::Lane;
 use crate::delivery::DeliveryId;
 use crate::event::Event;
-use crate::handler::{DeadlineOf, Delivery, Origin};
+use crate::handler::{Delivery, Origin};
 
 /// One event on its way to one handler.
 pub(crate) struct Entry {
@@ -53,15 +54,15 @@ impl Entry {
         self.first.unwrap_or_else(derived)
     }
 
-    /// Its next attempt, by this deadline.
-    pub(crate) fn delivery(&self, started: Instant, (deadline, deadline_of): (Instant, DeadlineOf)) -> Delivery {
+    /// Its next attempt, which begins now and has this time.
+    pub(super) fn delivery(&self, now: Instant, time: Allowance) -> Delivery {
         Delivery {
             event: self.event.clone(),
             attempt: self.attempts + 1,
-            started,
-            deadline,
-            deadline_of,
-            allowed: deadline.saturating_duration_since(started),
+            started: now,
+            deadline: time.until,
+            deadline_of: time.of,
+            allowed: time.left,
             replayed: self.replayed,
             origin: self.origin,
             lane: self.lane.as_ref().map(Lane::hash),

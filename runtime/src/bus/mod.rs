@@ -1,6 +1,7 @@
 //! The bus: subscriptions, filters, and the two ways to publish.
 
 mod acknowledge;
+mod allowance;
 mod apart;
 mod async_publish;
 mod attempt;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::allowance::Allowance;
 use super::attempt::{Attempt, Turn};
 use super::caller::{Waiting, waiting};
 use super::durable::Announced;
@@ -15,11 +16,15 @@ use super::endpoint::Endpoint;
 use super::lanes::Lane;
 use super::table::Targets;
 use super::{Bus, PublishError, fan_out};
-use crate::clock::after;
 use crate::delivery::Stored;
 use crate::event::Event;
 use crate::handler::{BoxFuture, Delivery, Origin};
 use crate::outcome::{Class, Disposition, Outcome, Report};
+
+/// From so many handlers on, what one event finds of each is in no near cache any more when its turn comes.
+const MANY: usize = 32;
+/// Of so many in a row what their attempts begin with is read at once: the waits for memory overlap then.
+const IN_A_ROW: usize = 8;
 
 /// When a publish began, and how long its caller waits.
 #[derive(Clone, Copy)]
@@ -91,6 +96,13 @@ enum Way<'a> {
     Full(&'a Arc<Endpoint>),
 }
 
+/// Has the next few handlers warmed, where the one at this place is the first of them.
+fn warm(endpoints: &[Arc<Endpoint>], at: usize) {
+    if endpoints.len() >= MANY && at.is_multiple_of(IN_A_ROW) {
+        endpoints.iter().skip(at).take(IN_A_ROW).for_each(|endpoint| endpoint.warm());
+    }
+}
+
 impl Bus {
     /// B3: one attempt at each matched handler, on the caller's task, for a caller who waits so long for it.
     pub(crate) async fn publish(
@@ -111,20 +123,20 @@ impl Bus {
         }
         let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
-        if let Targets::None = targets {
-            return Ok(Report::undelivered(Disposition::Unmatched));
-        }
-        let now = Instant::now();
-        let started = asked.unwrap_or(now);
-        let patience = Patience { started, now, limit };
+        let patience = || {
+            let now = Instant::now();
+            let started = asked.unwrap_or(now);
+            Patience { started, now, limit }
+        };
         // Boxed is what few events need, or what costs more than a box: the way to one handler stays short.
         let outcomes = match targets {
+            // Without a look at the clock.
+            Targets::None => return Ok(Report::undelivered(Disposition::Unmatched)),
             targets if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) => {
-                return Box::pin(self.publish_stored(&event, targets.as_slice(), patience)).await;
+                return Box::pin(self.publish_stored(&event, targets.as_slice(), patience())).await;
             }
-            Targets::None => Vec::new(),
-            Targets::One(endpoint) => vec![self.publish_to(&endpoint, event, patience).await],
-            Targets::Many(endpoints) => Box::pin(self.publish_to_all(endpoints, &event, patience)).await,
+            Targets::One(endpoint) => vec![self.publish_to(&endpoint, event, patience()).await],
+            Targets::Many(endpoints) => Box::pin(self.publish_to_all(endpoints, &event, patience())).await,
         };
         Ok(Report::delivered(outcomes, 0))
     }
@@ -138,9 +150,10 @@ impl Bus {
     ) -> Vec<Outcome> {
         endpoints.sort_by_key(|endpoint| endpoint.turn());
         let mut pended = Vec::new();
-        let attempts = endpoints
-            .iter()
-            .map(|endpoint| self.publish_to(endpoint, event.clone(), patience));
+        let attempts = endpoints.iter().enumerate().map(|(at, endpoint)| {
+            warm(&endpoints, at);
+            self.publish_to(endpoint, event.clone(), patience)
+        });
         let outcomes = fan_out::all(attempts, |at| pended.push(at)).await;
         pended
             .into_iter()
@@ -152,14 +165,8 @@ impl Bus {
     /// One attempt at one handler: at once, or where others are ahead in its turn.
     fn publish_to<'a>(self: &'a Arc<Self>, endpoint: &'a Arc<Endpoint>, event: Event, patience: Patience) -> ToOne<'a> {
         let Patience { started, now, limit } = patience;
-        let (limit, of) = endpoint.limit(limit);
-        let end = after(started, limit);
-        let allowed = if now == started {
-            limit
-        } else {
-            end.saturating_duration_since(now)
-        };
-        if allowed.is_zero() {
+        let Allowance { until: end, of, left } = endpoint.allowance(started, limit, now);
+        if left.is_zero() {
             return ToOne::other(end, std::future::ready(endpoint.not_called(started, of)));
         }
         let lane = endpoint.lane(&event);
@@ -179,7 +186,7 @@ impl Bus {
             started: now,
             deadline: end,
             deadline_of: of,
-            allowed,
+            allowed: left,
             replayed: false,
             origin: Origin::Publisher,
             lane: turn.lane.as_ref().map(Lane::hash),
@@ -207,8 +214,8 @@ impl Bus {
                 ways.push(Way::Full(endpoint));
                 continue;
             };
-            let (end, of) = endpoint.deadline(patience.started, patience.limit);
-            let (caller, waiting) = waiting(end, of);
+            let time = endpoint.allowance(patience.started, patience.limit, patience.now);
+            let (caller, waiting) = waiting(time.until, time.of);
             to.push((room, Some(caller)));
             waits.push((endpoint, waiting));
         }
@@ -231,17 +238,17 @@ impl Bus {
 
     /// None for a duplicate.
     async fn outcome_by(self: &Arc<Self>, way: Way<'_>, event: &Event, patience: Patience) -> Option<Outcome> {
-        let Patience { started, limit, .. } = patience;
+        let Patience { started, limit, now } = patience;
         match way {
             Way::Now(endpoint) => Some(self.publish_to(endpoint, event.clone(), patience).await),
             Way::Stored(endpoint, waiting) => Some(self.outcome_of_stored(endpoint, waiting, started).await),
             Way::Full(endpoint) => {
-                let (end, of) = endpoint.deadline(started, limit);
-                let Some(room) = Announced::until(endpoint, event, end).await else {
+                let time = endpoint.allowance(started, limit, now);
+                let Some(room) = Announced::until(endpoint, event, time.until).await else {
                     let message = self.full_message(endpoint);
                     return Some(endpoint.not_attempted(Class::Overloaded, message, None, started));
                 };
-                let (caller, waiting) = waiting(end, of);
+                let (caller, waiting) = waiting(time.until, time.of);
                 let stored = self.append(event, Origin::Publisher, vec![(room, Some(caller))]).await;
                 match stored.as_deref() {
                     Ok([Stored::Owed(_)]) => Some(self.outcome_of_stored(endpoint, waiting, started).await),

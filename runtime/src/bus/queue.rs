@@ -1,6 +1,7 @@
 //! The bounded queue before each handler: what it takes (B7), and in which order it lets events go (B6).
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering as Atomic};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -114,6 +115,12 @@ impl Queue {
             return !self.busy.load(Atomic::SeqCst) || (self.max_workers > 1 && self.state().ready.is_empty());
         };
         self.counts().lanes.enter(lane)
+    }
+
+    /// Reads what a direct call looks at.
+    #[inline]
+    pub(super) fn warm(&self) {
+        black_box(self.busy.load(Atomic::Relaxed));
     }
 
     /// The entry of a lane, or the direct call that had its turn, is done with: the next one of the lane may go. Says

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::Bus;
+use super::allowance::Allowance;
 use super::caller::Caller;
 use super::endpoint::{Effects, Endpoint};
 use super::entry::Entry;
@@ -31,6 +32,22 @@ enum Next {
     Nothing,
 }
 
+/// Puts this task last in the queue of its thread, and has an idle thread look for it there.
+///
+/// Who was woken a moment ago comes next on this very thread, and no other thread is told of it: without this the two would
+/// take turns on one thread, and so they would after tokio's own `yield_now`, which tells nobody either.
+async fn let_another_thread_go_on() {
+    let mut has_been_put = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_been_put, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 impl Bus {
     /// A worker lives while its queue has entries that may go; an idle queue costs no task.
     pub(super) fn start_worker(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
@@ -39,7 +56,7 @@ impl Bus {
             let mut room = Room::of(&endpoint.queue);
             let mut bus_ended = pin!(bus.ended.cancelled());
             while let Some(entry) = endpoint.queue.next() {
-                room.has_more(&entry);
+                let has_told = room.has_more(&entry);
                 let (lane, stored) = (entry.lane.clone(), entry.stored);
                 // It stays where it is: each async function that had it by value would copy it.
                 let mut in_hand = Some(entry);
@@ -70,6 +87,9 @@ impl Bus {
                     None => return,
                 }
                 bus.refill(&endpoint);
+                if has_told {
+                    let_another_thread_go_on().await;
+                }
                 // Handlers that never wait would keep the thread to themselves.
                 tokio::task::consume_budget().await;
             }
@@ -139,7 +159,8 @@ impl Bus {
         if caller.claim() {
             let (deadline, of) = (caller.deadline, caller.deadline_of);
             let attempt = async {
-                let delivery = entry.delivery(Instant::now(), (deadline, of));
+                let now = Instant::now();
+                let delivery = entry.delivery(now, Allowance::by(deadline, of, now));
                 let (outcome, effects) = self.attempt(endpoint, passage, delivery, entry.since).await;
                 if effects.is_empty() {
                     return outcome;
@@ -173,9 +194,9 @@ impl Bus {
         let _pending = entry.stored.is_some().then(|| self.inflight.busy());
         let caller = caller.filter(Caller::claim);
         let started = Instant::now();
-        let deadline = endpoint.deadline(started, None);
+        let time = endpoint.allowance(started, None, started);
         let (outcome, effects) = self
-            .attempt(endpoint, passage, entry.delivery(started, deadline), started)
+            .attempt(endpoint, passage, entry.delivery(started, time), started)
             .await;
         entry.attempts += 1;
         if outcome.fault.is_none() && effects.is_empty() && entry.stored.is_none() {

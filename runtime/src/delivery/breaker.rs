@@ -1,6 +1,7 @@
 //! The circuit breaker of one handler (D5): after too many failures it is left in peace for a while, then tried once.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -75,20 +76,48 @@ pub(crate) enum Sign {
     None,
 }
 
+/// A handler may be called a million times a minute; the last calls tell as much, and take bounded room: so many times those
+/// that there have to be for `rate` to count.
+const REMEMBERED: usize = 8;
+
 /// The breaker of one handler.
 pub(crate) struct Breaker {
     policy: BreakerPolicy,
+    /// The policy's, in nanoseconds.
+    window: u64,
+    made: Instant,
     state: Mutex<State>,
     /// Whether it is open: nearly always it is not, and whoever enters need not lock it to know.
     is_open: AtomicBool,
+}
+
+/// When a call ended, in nanoseconds since there is the breaker, and in the lowest bit whether it failed. In one word, for each
+/// handler remembers up to [`REMEMBERED`] times `min_calls` of them, and one event may go to thousands of handlers.
+#[derive(Clone, Copy)]
+struct Ended(u64);
+
+impl Ended {
+    fn new(after: Duration, failed: bool) -> Self {
+        // The bit that is lost would be needed after 292 years.
+        let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        Self(nanos << 1 | u64::from(failed))
+    }
+
+    fn nanos(self) -> u64 {
+        self.0 >> 1
+    }
+
+    fn failed(self) -> bool {
+        self.0 & 1 == 1
+    }
 }
 
 #[derive(Default)]
 struct State {
     /// Failures in a row.
     row: u32,
-    /// The calls of the window, and whether they failed; as many as `rate` needs and no more.
-    calls: VecDeque<(Instant, bool)>,
+    /// The calls of the window; as many as `rate` needs and no more.
+    calls: VecDeque<Ended>,
     /// Since when it is open.
     opened: Option<Instant>,
     /// Whether the probe is under way.
@@ -120,6 +149,8 @@ impl Breaker {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         Self {
             policy,
+            window: u64::try_from(policy.window.as_nanos()).unwrap_or(u64::MAX),
+            made: Instant::now(),
             state: Mutex::default(),
             is_open: AtomicBool::new(false),
         }
@@ -141,6 +172,14 @@ impl Breaker {
         }
         state.probing = true;
         Ok(self.passage(true))
+    }
+
+    /// Reads what a call that goes well looks at.
+    #[inline]
+    pub(crate) fn warm(&self) {
+        if let Ok(state) = self.state.try_lock() {
+            black_box((state.calls.front().copied(), state.calls.back().copied(), self.policy.window));
+        }
     }
 
     fn passage(&self, is_probe: bool) -> Passage<'_> {
@@ -214,22 +253,18 @@ impl Breaker {
     }
 
     fn remember(&self, state: &mut State, now: Instant, failed: bool) {
-        // A handler may be called a million times a minute; the last ones tell as much, and take bounded room.
-        let most = (self.policy.min_calls as usize).max(1).saturating_mul(8);
-        while state.calls.len() >= most
-            || state
-                .calls
-                .front()
-                .is_some_and(|(at, _)| now.saturating_duration_since(*at) > self.policy.window)
-        {
+        let ended = Ended::new(now.saturating_duration_since(self.made), failed);
+        let oldest = ended.nanos().saturating_sub(self.window);
+        let most = (self.policy.min_calls as usize).max(1).saturating_mul(REMEMBERED);
+        while state.calls.len() >= most || state.calls.front().is_some_and(|call| call.nanos() < oldest) {
             state.calls.pop_front();
         }
-        state.calls.push_back((now, failed));
+        state.calls.push_back(ended);
     }
 
     fn is_failing(&self, state: &State) -> bool {
         let calls = state.calls.len();
-        let failed = state.calls.iter().filter(|(_, failed)| *failed).count();
+        let failed = state.calls.iter().filter(|call| call.failed()).count();
         calls >= self.policy.min_calls as usize && failed as f64 >= self.policy.rate * calls as f64
     }
 

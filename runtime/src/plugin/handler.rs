@@ -149,6 +149,13 @@ impl Handler for PluginHandler {
         }
     }
 
+    #[inline]
+    fn warm(&self) {
+        if let Some(pool) = &*self.serving.pool.load() {
+            pool.warm();
+        }
+    }
+
     fn concurrency(&self) -> usize {
         self.serving.concurrency
     }

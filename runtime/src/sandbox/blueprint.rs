@@ -1,5 +1,6 @@
 //! What every instance of a plugin is made from: lives as long as the plugin has this version and config.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -63,6 +64,12 @@ pub(crate) struct Blueprint {
 }
 
 impl Blueprint {
+    /// Reads what a call looks at: see [`Handler::warm`](crate::Handler::warm).
+    #[inline]
+    pub(super) fn warm(&self) {
+        black_box((self.isolation, self.limits.fuel, self.limits.timeout));
+    }
+
     /// Opens the granted directories, once for each start of the plugin.
     pub(crate) async fn open_directories(&self) -> Result<(), Fault> {
         if self.files.is_empty() {

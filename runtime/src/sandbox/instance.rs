@@ -4,6 +4,7 @@
 //! gone, store and all: a poisoned instance can't be entered again because nobody has it (S5).
 
 use std::future::poll_fn;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -321,6 +322,15 @@ impl Instance {
             outbox: Vec::new(),
             fuel: fuel_used(&self.store),
         })
+    }
+
+    /// Reads what a call begins with: see [`Handler::warm`](crate::Handler::warm).
+    #[inline]
+    pub(super) fn warm(&self) {
+        let state = self.store.data();
+        black_box((matches!(self.work, Work::Handler(_)), state.limiter.denied().is_some()));
+        black_box((state.call.phase, state.call.writes.is_empty(), state.call.event.is_some()));
+        self.turn.warm();
     }
 
     /// How many bytes all its memories have.

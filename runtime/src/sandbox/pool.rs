@@ -1,5 +1,6 @@
 //! The instances of a started plugin: who gets one, and what becomes of it.
 
+use std::hint::black_box;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::join_all;
@@ -125,7 +126,7 @@ impl Pool {
             blueprint,
             permits,
             idle: Mutex::new(idle),
-            ready: Ready::new(),
+            ready: Ready::default(),
             affinity,
             returned: Notify::new(),
             backoff: Backoff::default(),
@@ -156,7 +157,7 @@ impl Pool {
     ///
     /// Cancellation safe: dropped while it waits, it costs nothing; dropped while the guest runs, it costs the instance.
     pub(crate) async fn handle(self: &Arc<Self>, handler: u32, delivery: &Delivery, deadline: Deadline) -> Completion {
-        match self.for_event(delivery, deadline).await {
+        match self.instance(deadline, delivery.lane, Some(&delivery.event)).await {
             Ok((slot, instance, outbox, deadline)) => {
                 let left = deadline.at.saturating_duration_since(Instant::now());
                 instance
@@ -167,17 +168,19 @@ impl Pool {
         }
     }
 
-    /// An instance for an event, with its place, what its `start` published if it is fresh, and the deadline of the call.
-    async fn for_event(
+    /// An instance by a deadline, with its place, what its `start` published if it is fresh, and the deadline of the call.
+    /// `cause` is the event that it is for; what its `start` publishes comes of that.
+    async fn instance(
         self: &Arc<Self>,
-        delivery: &Delivery,
         deadline: Deadline,
+        lane: Option<u64>,
+        cause: Option<&Event>,
     ) -> Result<(Slot, Box<Instance>, Vec<Event>, Deadline), Failed> {
-        let (slot, deadline) = match self.free_slot(delivery.lane) {
+        let (slot, deadline) = match self.free_slot(lane) {
             Some(slot) => (slot, deadline),
-            None => self.slot(deadline, delivery.lane).await?,
+            None => self.slot(deadline, lane).await?,
         };
-        let (slot, instance, outbox) = slot.instance(deadline, Some(&delivery.event)).await?;
+        let (slot, instance, outbox) = slot.instance(deadline, cause).await?;
         Ok((slot, instance, outbox, deadline))
     }
 
@@ -199,7 +202,11 @@ impl Pool {
         let verdict = async {
             let (slot, instance, deadline) = match self.ready() {
                 Some((slot, instance)) => (slot, instance, deadline),
-                None => Box::pin(self.instance_later(deadline)).await?,
+                None => {
+                    // A filter has no bus to publish to, not even in `start`.
+                    let (slot, instance, _, deadline) = Box::pin(self.instance(deadline, None, None)).await?;
+                    (slot, instance, deadline)
+                }
             };
             let done = instance.accepts(event, deadline).await?;
             slot.keep(done.instance);
@@ -209,16 +216,6 @@ impl Pool {
             .await
             .map_err(|failed: Failed| failed.fault)
             .inspect_err(|fault| self.count(fault))
-    }
-
-    async fn instance_later(self: &Arc<Self>, deadline: Deadline) -> Result<(Slot, Box<Instance>, Deadline), Failed> {
-        let (slot, deadline) = match self.free_slot(None) {
-            Some(slot) => (slot, deadline),
-            None => self.slot(deadline, None).await?,
-        };
-        // A filter has no bus to publish to, not even in `start`.
-        let (slot, instance, _) = slot.instance(deadline, None).await?;
-        Ok((slot, instance, deadline))
     }
 
     /// Asks the guest for its health, if an instance has nothing to do. Returns with it what a fresh instance published in
@@ -289,16 +286,20 @@ impl Pool {
         self.idle().iter().map(|(_, instance)| instance.memory()).collect()
     }
 
+    /// Reads what a call begins with: see [`Handler::warm`](crate::Handler::warm).
+    #[inline]
+    pub(crate) fn warm(&self) {
+        black_box(self.permits.is_closed());
+        black_box(self.quarantined.get().is_some());
+        self.blueprint.warm();
+        self.ready.look(Instance::warm);
+    }
+
     /// What nearly every event finds: a place to run and an instance in it.
     #[inline]
     fn ready(self: &Arc<Self>) -> Option<(Slot, Box<Instance>)> {
-        match self.ready.take() {
-            Ok(taken) => taken.map(|instance| (Slot::with_permit(self.clone(), None), instance)),
-            Err(wanted) => {
-                self.list(wanted);
-                None
-            }
-        }
+        let instance = self.ready.take()?;
+        Some((Slot::with_permit(self.clone(), None), instance))
     }
 
     /// A place to run, if there is one now. Whoever waits for one has it before.
@@ -340,16 +341,15 @@ impl Pool {
 
     /// No instance takes the short cut until what is returned is dropped.
     fn all_in_list(&self) -> Wanted<'_> {
-        let wanted = self.ready.want();
-        self.ready.recall().into_iter().for_each(|instance| self.list(instance));
+        let (wanted, instance) = self.ready.want();
+        instance.into_iter().for_each(|instance| self.list(instance));
         wanted
     }
 
     /// No delivery begins from here on.
     fn begin_nothing(&self) {
         self.permits.close();
-        self.ready.close();
-        self.ready.recall().into_iter().for_each(|instance| self.list(instance));
+        self.ready.close().into_iter().for_each(|instance| self.list(instance));
     }
 
     /// Puts an instance in the list that came with its permit.
@@ -433,7 +433,9 @@ impl Pool {
             self.keep(place, instance);
             return false;
         }
-        self.ready.leave(instance, |instance| self.list(instance));
+        if let Some(instance) = self.ready.leave(instance) {
+            self.list(instance);
+        }
         true
     }
 

@@ -1,20 +1,22 @@
-//! The instance that is ready for the next event, with the right to run it: nearly every event finds one here, and takes no
-//! lock for it.
+//! The instance that is ready for the next event, with the right to run it: nearly every event finds one here.
 //!
 //! It is a short cut past a pool's permits and its list of instances, and only that: as soon as somebody waits for an instance,
 //! or the pool is closed, nothing is left here any more and all go the long way, first come, first served.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use crossbeam_utils::atomic::AtomicCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sandbox::instance::Instance;
 
 /// At most one instance. Who takes it has the permit that it was left with.
-pub(super) struct Ready {
-    instance: AtomicCell<Option<Box<Instance>>>,
+#[derive(Default)]
+pub(super) struct Ready(Mutex<Left>);
+
+#[derive(Default)]
+struct Left {
+    /// None while anybody wants it elsewhere.
+    instance: Option<Box<Instance>>,
     /// How many want all instances in the pool's list, for as long as they want it.
-    wanted: AtomicUsize,
+    wanted: usize,
 }
 
 /// Nothing is left in the short cut until this is dropped.
@@ -22,56 +24,51 @@ pub(super) struct Wanted<'a>(&'a Ready);
 
 impl Drop for Wanted<'_> {
     fn drop(&mut self) {
-        self.0.wanted.fetch_sub(1, Ordering::SeqCst);
+        self.0.lock().wanted -= 1;
     }
 }
 
 impl Ready {
-    pub(super) fn new() -> Self {
-        Self {
-            instance: AtomicCell::new(None),
-            wanted: AtomicUsize::new(0),
-        }
-    }
-
-    /// What was left here, unless somebody wants it elsewhere.
+    /// What was left here.
     #[inline]
-    pub(super) fn take(&self) -> Result<Option<Box<Instance>>, Box<Instance>> {
-        match self.instance.take() {
-            // It was left before its owner saw that it is wanted; what is wanted goes to the list.
-            Some(instance) if self.wanted.load(Ordering::SeqCst) > 0 => Err(instance),
-            taken => Ok(taken),
-        }
+    pub(super) fn take(&self) -> Option<Box<Instance>> {
+        self.lock().instance.take()
     }
 
-    /// Leaves an instance, with its permit, for the next event. What belongs in the list comes back, each with a permit.
+    /// Leaves an instance, with its permit, for the next event. What belongs in the list comes back, with a permit.
     #[inline]
-    pub(super) fn leave(&self, instance: Box<Instance>, mut back: impl FnMut(Box<Instance>)) {
-        if let Some(before) = self.instance.swap(Some(instance)) {
-            back(before);
+    pub(super) fn leave(&self, instance: Box<Instance>) -> Option<Box<Instance>> {
+        let mut left = self.lock();
+        if left.wanted > 0 {
+            return Some(instance);
         }
-        // A write, so that it and that of `want` are in one order: either this sees that it is wanted, or whoever wants it
-        // finds it here.
-        if self.wanted.fetch_add(0, Ordering::SeqCst) > 0
-            && let Some(wanted) = self.instance.take()
-        {
-            back(wanted);
-        }
+        left.instance.replace(instance)
     }
 
-    /// From now on nothing is left here; what is, is to be taken by the caller.
-    pub(super) fn want(&self) -> Wanted<'_> {
-        self.wanted.fetch_add(1, Ordering::SeqCst);
-        Wanted(self)
+    /// From now on nothing is left here; what is, belongs in the list.
+    pub(super) fn want(&self) -> (Wanted<'_>, Option<Box<Instance>>) {
+        let mut left = self.lock();
+        left.wanted += 1;
+        (Wanted(self), left.instance.take())
     }
 
     /// The same for ever.
-    pub(super) fn close(&self) {
-        std::mem::forget(self.want());
+    pub(super) fn close(&self) -> Option<Box<Instance>> {
+        let (wanted, instance) = self.want();
+        std::mem::forget(wanted);
+        instance
     }
 
-    /// What is here, for who wants it.
-    pub(super) fn recall(&self) -> Option<Box<Instance>> {
-        self.instance.take()
+    /// Looks at what was left here, while nobody has it.
+    pub(super) fn look(&self, look: impl FnOnce(&Instance)) {
+        if let Ok(left) = self.0.try_lock()
+            && let Some(instance) = &left.instance
+        {
+            look(instance);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Left> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -135,8 +135,9 @@ impl Slot {
                 tokio::spawn(async move {
                     match starting.await {
                         Ok((instance, outbox)) => {
-                            self.keep(instance);
+                            // Before anybody has the instance: whoever then waits for quiet waits for this, too.
                             pool.supervision.supervisor.published(outbox);
+                            self.keep(instance);
                         }
                         Err(failed) => pool.count(&failed.fault),
                     }

@@ -5,6 +5,7 @@
 //! only while it has one of a few permits, one fewer than there are worker threads, and hands it on at each tick. What needs
 //! less time than that never hears of it.
 
+use std::hint::black_box;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -90,6 +91,12 @@ impl Turn {
     pub(super) fn enter(&self) -> Running<'_> {
         self.0.runs.store(true, Ordering::Relaxed);
         Running(&self.0)
+    }
+
+    /// Reads what a call looks at.
+    #[inline]
+    pub(super) fn warm(&self) {
+        black_box(self.0.runs.load(Ordering::Relaxed));
     }
 
     /// What a call has to wait for that still computes at so many ticks.
