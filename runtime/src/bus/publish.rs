@@ -99,7 +99,11 @@ enum Way<'a> {
 /// Has the next few handlers warmed, where the one at this place is the first of them.
 fn warm(endpoints: &[Arc<Endpoint>], at: usize) {
     if endpoints.len() >= MANY && at.is_multiple_of(IN_A_ROW) {
-        endpoints.iter().skip(at).take(IN_A_ROW).for_each(|endpoint| endpoint.warm());
+        endpoints
+            .iter()
+            .skip(at)
+            .take(IN_A_ROW)
+            .for_each(|endpoint| endpoint.warm());
     }
 }
 

@@ -36,12 +36,12 @@ impl<'a> Room<'a> {
         }
     }
 
-    /// The worker has taken this one; says whether they were told.
-    pub(super) fn has_more(&mut self, by: &Entry) -> bool {
+    /// The worker has taken this one.
+    pub(super) fn has_more(&mut self, by: &Entry) {
         if !self.signal.is_awaited() {
             // Who begins to wait looks first, and sees all that there is by now.
             (self.events, self.bytes) = (0, 0);
-            return false;
+            return;
         }
         let now = Instant::now();
         if self.events == 0 {
@@ -50,11 +50,9 @@ impl<'a> Room<'a> {
         self.events += 1;
         self.bytes = self.bytes.saturating_add(by.event.size_bytes());
         let (events, bytes) = self.worth_it;
-        let is_time = self.events >= events || self.bytes >= bytes || now.saturating_duration_since(self.since) >= SOON;
-        if is_time {
+        if self.events >= events || self.bytes >= bytes || now.saturating_duration_since(self.since) >= SOON {
             self.tell();
         }
-        is_time
     }
 
     /// Tells of what there is, however little: the worker does not go on now.

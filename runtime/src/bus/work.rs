@@ -32,22 +32,6 @@ enum Next {
     Nothing,
 }
 
-/// Puts this task last in the queue of its thread, and has an idle thread look for it there.
-///
-/// Who was woken a moment ago comes next on this very thread, and no other thread is told of it: without this the two would
-/// take turns on one thread, and so they would after tokio's own `yield_now`, which tells nobody either.
-async fn let_another_thread_go_on() {
-    let mut has_been_put = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_been_put, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 impl Bus {
     /// A worker lives while its queue has entries that may go; an idle queue costs no task.
     pub(super) fn start_worker(self: &Arc<Self>, endpoint: Arc<Endpoint>) {
@@ -56,7 +40,7 @@ impl Bus {
             let mut room = Room::of(&endpoint.queue);
             let mut bus_ended = pin!(bus.ended.cancelled());
             while let Some(entry) = endpoint.queue.next() {
-                let has_told = room.has_more(&entry);
+                room.has_more(&entry);
                 let (lane, stored) = (entry.lane.clone(), entry.stored);
                 // It stays where it is: each async function that had it by value would copy it.
                 let mut in_hand = Some(entry);
@@ -87,9 +71,6 @@ impl Bus {
                     None => return,
                 }
                 bus.refill(&endpoint);
-                if has_told {
-                    let_another_thread_go_on().await;
-                }
                 // Handlers that never wait would keep the thread to themselves.
                 tokio::task::consume_budget().await;
             }

@@ -178,7 +178,11 @@ impl Breaker {
     #[inline]
     pub(crate) fn warm(&self) {
         if let Ok(state) = self.state.try_lock() {
-            black_box((state.calls.front().copied(), state.calls.back().copied(), self.policy.window));
+            black_box((
+                state.calls.front().copied(),
+                state.calls.back().copied(),
+                self.policy.window,
+            ));
         }
     }
 

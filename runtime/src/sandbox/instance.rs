@@ -329,7 +329,11 @@ impl Instance {
     pub(super) fn warm(&self) {
         let state = self.store.data();
         black_box((matches!(self.work, Work::Handler(_)), state.limiter.denied().is_some()));
-        black_box((state.call.phase, state.call.writes.is_empty(), state.call.event.is_some()));
+        black_box((
+            state.call.phase,
+            state.call.writes.is_empty(),
+            state.call.event.is_some(),
+        ));
         self.turn.warm();
     }
 
