@@ -10,12 +10,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::clock::by;
-use crate::delivery::PluginWrites;
 use crate::draft::{Draft, DraftError, stamp};
 use crate::event::{Event, EventLimits};
-use crate::key_value::KeyValueError;
 use crate::limits::LimitKind;
 use crate::outcome::{Class, HandlerName};
+use crate::uncommitted::Uncommitted;
 
 /// A future that borrows what it works on.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -93,28 +92,6 @@ pub struct Completion {
     pub fuel: Option<u64>,
     /// S12: what the handler wrote that the bus has to commit together with the acknowledgement.
     pub(crate) uncommitted: Option<Box<Uncommitted>>,
-}
-
-/// What a plugin's call wrote to its key-value store and nobody sees yet, with the instance that it belongs to: it takes no
-/// other call before the commit, and is thrown away if there is none.
-pub(crate) struct Uncommitted {
-    pub(crate) writes: PluginWrites,
-    pub(crate) instance: Box<dyn HeldInstance>,
-}
-
-/// An instance that waits for a commit.
-pub(crate) trait HeldInstance: Send {
-    /// It goes on with what is now everybody's.
-    fn committed(self: Box<Self>);
-
-    /// It thinks that it wrote what it did not, and is gone. Says what the call came to.
-    fn refused(self: Box<Self>, error: &KeyValueError) -> Fault;
-}
-
-impl std::fmt::Debug for Uncommitted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Uncommitted").field(&self.writes).finish()
-    }
 }
 
 impl Completion {

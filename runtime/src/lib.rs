@@ -64,6 +64,7 @@ mod sandbox;
 #[cfg(feature = "durable")]
 mod store;
 mod terminal;
+mod uncommitted;
 
 pub use builder::{BuildError, RuntimeBuilder};
 pub use bus::{

@@ -18,8 +18,9 @@ use crate::delivery::{
     RetryPolicy, Sign, Tripped,
 };
 use crate::event::Event;
-use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Uncommitted};
+use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler};
 use crate::outcome::{Class, HandlerName, Outcome};
+use crate::uncommitted::Uncommitted;
 
 /// Tells endpoints apart; a name that is used again gets a new id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

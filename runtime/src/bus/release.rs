@@ -13,9 +13,10 @@ use super::entry::Entry;
 use super::letters::Cause;
 use crate::delivery::{DeadLetter, DeadLetterReason, DeliveryId, Settlement, StoreError, Verdict};
 use crate::event::Event;
-use crate::handler::{Fault, HeldInstance, Origin};
+use crate::handler::{Fault, Origin};
 use crate::key_value::KeyValueError;
 use crate::outcome::{Class, Outcome};
+use crate::uncommitted::HeldInstance;
 
 /// An outbox that the filters have been asked about, with who gets what of it. Nobody has it yet.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout_at;
 
 use crate::event::Event;
-use crate::handler::{Completion, Fault, HeldInstance, Uncommitted};
+use crate::handler::{Completion, Fault};
 use crate::key_value::KeyValueError;
 use crate::outcome::Class;
 use crate::sandbox::backoff::{TooEarly, Try};
@@ -14,6 +14,7 @@ use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Done, Failed, Instance};
 use crate::sandbox::keyvalue::not_committed;
 use crate::sandbox::pool::Pool;
+use crate::uncommitted::{HeldInstance, Uncommitted};
 
 /// The right to run one instance; given back when dropped, whatever happened.
 pub(super) struct Slot {
