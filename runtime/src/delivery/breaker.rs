@@ -83,8 +83,6 @@ const REMEMBERED: usize = 8;
 /// The breaker of one handler.
 pub(crate) struct Breaker {
     policy: BreakerPolicy,
-    /// The policy's, in nanoseconds.
-    window: u64,
     made: Instant,
     state: Mutex<State>,
     /// Whether it is open: nearly always it is not, and whoever enters need not lock it to know.
@@ -99,8 +97,7 @@ struct Ended(u64);
 impl Ended {
     fn new(after: Duration, failed: bool) -> Self {
         // The bit that is lost would be needed after 292 years.
-        let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-        Self(nanos << 1 | u64::from(failed))
+        Self(nanos(after) << 1 | u64::from(failed))
     }
 
     fn nanos(self) -> u64 {
@@ -110,6 +107,10 @@ impl Ended {
     fn failed(self) -> bool {
         self.0 & 1 == 1
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[derive(Default)]
@@ -149,7 +150,6 @@ impl Breaker {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         Self {
             policy,
-            window: u64::try_from(policy.window.as_nanos()).unwrap_or(u64::MAX),
             made: Instant::now(),
             state: Mutex::default(),
             is_open: AtomicBool::new(false),
@@ -258,7 +258,7 @@ impl Breaker {
 
     fn remember(&self, state: &mut State, now: Instant, failed: bool) {
         let ended = Ended::new(now.saturating_duration_since(self.made), failed);
-        let oldest = ended.nanos().saturating_sub(self.window);
+        let oldest = ended.nanos().saturating_sub(nanos(self.policy.window));
         let most = (self.policy.min_calls as usize).max(1).saturating_mul(REMEMBERED);
         while state.calls.len() >= most || state.calls.front().is_some_and(|call| call.nanos() < oldest) {
             state.calls.pop_front();
