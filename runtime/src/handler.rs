@@ -1,5 +1,6 @@
 //! What the bus knows of a handler: one trait. A closure is one implementation of it, a plugin's handler another.
 
+use std::any::Any;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -122,9 +123,20 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion>;
 
     /// Reads what a call begins with, and changes nothing: it is told so a moment before, where one event goes to many
-    /// handlers. Each of them is cold by then, and what is read of several in a row is waited for at once.
+    /// handlers. Each of them is cold by then, and what is read of several in a row is waited for at once: as far as it goes
+    /// without a lock, since a lock waits for all that was read before it.
     #[doc(hidden)]
-    fn warm(&self) {}
+    fn touch(&self) {}
+
+    /// Lends what the next call will run in, to be touched in the same way and given back at once.
+    #[doc(hidden)]
+    fn lend(&self) -> Option<Box<dyn Loan>> {
+        None
+    }
+
+    /// Takes back what it has lent.
+    #[doc(hidden)]
+    fn take_back(&self, _loan: Box<dyn Loan>) {}
 
     /// How many events it can take at a time; its queue has as many workers. Never 0.
     fn concurrency(&self) -> usize {
@@ -141,6 +153,16 @@ pub trait Handler: Send + Sync + 'static {
     fn unavailable(&self) -> Option<String> {
         None
     }
+}
+
+/// What a handler lends to be touched ahead of its call: see [`Handler::touch`].
+#[doc(hidden)]
+pub trait Loan: Send {
+    /// Reads what a call begins with.
+    fn touch(&mut self);
+
+    /// For who takes it back.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// Why an attempt failed.

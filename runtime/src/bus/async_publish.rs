@@ -12,7 +12,7 @@ use super::endpoint::Endpoint;
 use super::entry::Entry;
 use super::inflight::Busy;
 use super::queue::Offer;
-use super::table::Targets;
+use super::table::{Table, Targets};
 use super::{Bus, PublishError, fan_out};
 use crate::clock;
 use crate::delivery::{Appending, BacklogPolicy, Stored};
@@ -43,7 +43,7 @@ enum Late {
 /// An event that filters let through: it is on its way to the store, and in no queue yet.
 struct Begun<'a> {
     event: Event,
-    targets: Targets,
+    targets: Vec<Arc<Endpoint>>,
     full: Vec<Full>,
     appending: Option<Appending>,
     _pending: Busy<'a>,
@@ -83,17 +83,18 @@ impl Bus {
             })
             .await;
         }
-        match self.targets(&event) {
-            Targets::One(endpoint) if !endpoint.is_durable() => self.give_one(&endpoint, event, deadline).await,
+        let table = self.table.load();
+        match self.targets(&table, &event) {
+            Targets::One(endpoint) if !endpoint.is_durable() => self.give_one(endpoint, event, deadline).await,
             targets => {
-                let begun = self.begin_for(event, targets, self.inflight.busy());
+                let begun = self.begin_for(event, &targets, self.inflight.busy());
                 Box::pin(self.give(begun, deadline)).await
             }
         }
     }
 
-    fn targets(&self, event: &Event) -> Targets {
-        let targets = self.table.load().targets(event.event_type(), None);
+    fn targets<'a>(&self, table: &'a Table, event: &Event) -> Targets<'a> {
+        let targets = table.targets(event.event_type(), None);
         self.counters.published(targets.len());
         targets
     }
@@ -186,13 +187,15 @@ impl Bus {
                 ..Receipt::default()
             }));
         }
-        let targets = self.targets(&event);
-        Ok(self.begin_for(event, targets, pending))
+        let table = self.table.load();
+        let targets = self.targets(&table, &event);
+        Ok(self.begin_for(event, &targets, pending))
     }
 
-    fn begin_for<'a>(self: &'a Arc<Self>, event: Event, targets: Targets, pending: Busy<'a>) -> Begun<'a> {
+    fn begin_for<'a>(self: &'a Arc<Self>, event: Event, targets: &Targets<'_>, pending: Busy<'a>) -> Begun<'a> {
+        let targets: Vec<_> = targets.as_slice().iter().copied().cloned().collect();
         let (mut rooms, mut full) = (Vec::new(), Vec::new());
-        for endpoint in targets.as_slice().iter().filter(|endpoint| endpoint.is_durable()) {
+        for endpoint in targets.iter().filter(|endpoint| endpoint.is_durable()) {
             match Announced::now(endpoint, &event, Origin::Publisher) {
                 Some(room) => rooms.push((room, None)),
                 None => full.push(Full::Disk(endpoint.clone())),
@@ -217,7 +220,6 @@ impl Bus {
             appending,
             _pending,
         } = begun;
-        let targets = targets.as_slice();
         let mut receipt = Receipt {
             matched: targets.len(),
             ..Receipt::default()
@@ -240,7 +242,9 @@ impl Bus {
         }
         if !full.is_empty() {
             let deadline = deadline.unwrap_or_else(|| clock::deadline(self.publish_timeout));
-            let waits = full.into_iter().map(|full| self.give_late(full, &event, deadline));
+            let waits = full
+                .into_iter()
+                .map(|full| Box::pin(self.give_late(full, &event, deadline)));
             for late in fan_out::all(waits, |_| ()).await {
                 match late {
                     Late::Taken => {}
@@ -300,9 +304,10 @@ impl Bus {
             Ok(event) => event,
             Err(error) => return tracing::error!("host event {event_type} could not be made: {error}"),
         };
-        let targets = self.table.load().targets(event_type, about);
+        let table = self.table.load();
+        let targets = table.targets(event_type, about);
         let mut rooms = Vec::new();
-        for endpoint in targets.as_slice() {
+        for &endpoint in targets.as_slice() {
             if endpoint.unavailable().is_some() {
                 // A plugin that is away has no claim to host events; it is not told what it missed.
             } else if !endpoint.is_durable() {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Bus;
 use super::call::Call;
 use super::caller::waiting;
-use super::endpoint::{Effects, Endpoint};
+use super::endpoint::{Effects, Ended, Endpoint};
 use super::entry::Entry;
 use super::lanes::Lane;
 use crate::delivery::{Change, Passage};
@@ -30,7 +30,7 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Future for Attempt<'_> {
-    type Output = (Outcome, Effects);
+    type Output = (Ended, Effects);
 
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -38,13 +38,13 @@ impl Future for Attempt<'_> {
         let completion = ready!(Pin::new(&mut attempt.call).poll(context));
         attempt.is_over = true;
         let (bus, endpoint, passage) = (attempt.bus, attempt.endpoint, attempt.passage.take());
-        let (outcome, effects, change) = endpoint.ended(completion, passage, attempt.number, attempt.started);
+        let (ended, effects, change) = endpoint.ended(completion, passage, attempt.number, attempt.started);
         match change {
             Change::None => {}
             Change::Released => bus.resume(endpoint),
             Change::Opened(until) => bus.resume_at(endpoint, until),
         }
-        Poll::Ready((outcome, effects))
+        Poll::Ready((ended, effects))
     }
 }
 

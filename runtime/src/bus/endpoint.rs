@@ -12,114 +12,17 @@ use crate::bus::allowance::Allowance;
 use crate::bus::call::Call;
 use crate::bus::inflight::Inflight;
 use crate::bus::lanes::Lane;
+use crate::bus::options::SubscribeOptions;
 use crate::bus::queue::Queue;
-use crate::delivery::{
-    BacklogPolicy, Breaker, BreakerPolicy, BreakerState, Change, DeliveryMode, EventOrder, Passage, QueuePolicy,
-    RetryPolicy, Sign, Tripped,
-};
+use crate::delivery::{Breaker, BreakerState, Change, DeliveryMode, EventOrder, Passage, RetryPolicy, Sign, Tripped};
 use crate::event::Event;
-use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler};
+use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Loan};
 use crate::outcome::{Class, HandlerName, Outcome};
 use crate::uncommitted::Uncommitted;
 
 /// Tells endpoints apart; a name that is used again gets a new id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct EndpointId(pub(crate) u64);
-
-/// What a handler is subscribed with; plugins get theirs from `[plugin.delivery]`, native handlers from the caller.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct SubscribeOptions {
-    /// The longest one attempt may take; 30 s unless given.
-    pub timeout: Duration,
-    /// How many events a native handler takes at a time; 1 unless given, so that events come in publish order.
-    pub concurrency: usize,
-    /// The bounds of its queue, and what happens when it is full.
-    pub queue: QueuePolicy,
-    /// What happens after a failed attempt at a queued event.
-    pub retry: RetryPolicy,
-    /// In which order its events come; none across retries unless given.
-    pub ordering: EventOrder,
-    /// When it is left in peace because it fails too often; `None`: never.
-    pub breaker: Option<BreakerPolicy>,
-    /// Whether its events survive the process; ephemeral unless given.
-    pub mode: DeliveryMode,
-    /// How much it may be owed on the disk, where it is durable.
-    pub backlog: BacklogPolicy,
-}
-
-impl Default for SubscribeOptions {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(30),
-            concurrency: 1,
-            queue: QueuePolicy::default(),
-            retry: RetryPolicy::default(),
-            ordering: EventOrder::None,
-            breaker: Some(BreakerPolicy::default()),
-            mode: DeliveryMode::Ephemeral,
-            backlog: BacklogPolicy::default(),
-        }
-    }
-}
-
-impl SubscribeOptions {
-    /// Sets the longest one attempt may take.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets how many events a native handler takes at a time; 0 counts as 1.
-    #[must_use]
-    pub fn concurrency(mut self, concurrency: usize) -> Self {
-        self.concurrency = concurrency;
-        self
-    }
-
-    /// Sets the bounds of its queue.
-    #[must_use]
-    pub fn queue(mut self, queue: QueuePolicy) -> Self {
-        self.queue = queue;
-        self
-    }
-
-    /// Sets what happens after a failed attempt at a queued event.
-    #[must_use]
-    pub fn retry(mut self, retry: RetryPolicy) -> Self {
-        self.retry = retry;
-        self
-    }
-
-    /// Sets in which order its events come.
-    #[must_use]
-    pub fn ordering(mut self, ordering: EventOrder) -> Self {
-        self.ordering = ordering;
-        self
-    }
-
-    /// Sets when it is left in peace because it fails too often; `None`: never.
-    #[must_use]
-    pub fn breaker(mut self, policy: impl Into<Option<BreakerPolicy>>) -> Self {
-        self.breaker = policy.into();
-        self
-    }
-
-    /// Sets whether its events survive the process: `Durable` needs a [store](crate::RuntimeBuilder::store).
-    #[must_use]
-    pub fn mode(mut self, mode: DeliveryMode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// Sets how much it may be owed on the disk, where it is durable.
-    #[must_use]
-    pub fn backlog(mut self, backlog: BacklogPolicy) -> Self {
-        self.backlog = backlog;
-        self
-    }
-}
 
 /// A handler on the bus.
 pub(crate) struct Endpoint {
@@ -139,6 +42,15 @@ pub(crate) struct Endpoint {
     counts: Counts,
     dropped: AtomicU64,
     turn: AtomicU8,
+}
+
+/// How an attempt ended: an [`Outcome`] for whoever reads it, which of queued events nobody does.
+pub(super) struct Ended {
+    pub(super) class: Class,
+    pub(super) fault: Option<Fault>,
+    attempts: u32,
+    duration: Duration,
+    fuel: Option<u64>,
 }
 
 /// What an attempt that went well wants to have done.
@@ -286,16 +198,27 @@ impl Endpoint {
         self.dropped.fetch_add(events as u64, Ordering::Relaxed);
     }
 
-    /// Reads what an attempt begins and ends with, and changes nothing: see [`Handler::warm`].
+    /// Reads what an attempt begins and ends with, and changes nothing: see [`Handler::touch`].
     #[inline]
-    pub(super) fn warm(&self) {
+    pub(super) fn touch(&self) {
         black_box((self.timeout, self.name.plugin().map(str::len)));
-        self.queue.warm();
+        self.queue.touch();
         if let Some(breaker) = &self.breaker {
-            breaker.warm();
+            breaker.touch();
         }
         black_box(self.counts.0.first().map(|count| count.load(Ordering::Relaxed)));
-        self.handler.warm();
+        self.handler.touch();
+    }
+
+    /// What the next call will run in: see [`Handler::lend`].
+    #[inline]
+    pub(super) fn lend(&self) -> Option<Box<dyn Loan>> {
+        self.handler.lend()
+    }
+
+    #[inline]
+    pub(super) fn take_back(&self, loan: Box<dyn Loan>) {
+        self.handler.take_back(loan);
     }
 
     /// Begins the call of one attempt.
@@ -312,7 +235,7 @@ impl Endpoint {
         passage: Option<Passage<'_>>,
         attempts: u32,
         started: Instant,
-    ) -> (Outcome, Effects, Change) {
+    ) -> (Ended, Effects, Change) {
         let Completion {
             result,
             outbox,
@@ -329,15 +252,27 @@ impl Endpoint {
         });
         let now = Instant::now();
         let change = passage.map_or(Change::None, |passage| passage.ended(sign(fault.as_ref()), now));
-        let outcome = Outcome {
-            handler: self.name.clone(),
+        let ended = Ended {
             class,
+            fault,
             attempts,
             duration: now.saturating_duration_since(started),
             fuel,
-            fault,
         };
-        (outcome, Effects { outbox, uncommitted }, change)
+        (ended, Effects { outbox, uncommitted }, change)
+    }
+
+    /// What the publisher is told of it.
+    #[inline]
+    pub(super) fn outcome_of(&self, ended: Ended) -> Outcome {
+        Outcome {
+            handler: self.name.clone(),
+            class: ended.class,
+            attempts: ended.attempts,
+            duration: ended.duration,
+            fuel: ended.fuel,
+            fault: ended.fault,
+        }
     }
 
     /// The smaller, the sooner.

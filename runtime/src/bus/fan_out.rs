@@ -1,7 +1,7 @@
 //! Several handlers at once on one task.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::Poll;
 
 use futures_util::StreamExt;
@@ -9,14 +9,16 @@ use futures_util::stream::FuturesUnordered;
 
 /// Runs all futures on the caller's task and returns their results, in the order in which they ended.
 ///
-/// Each is polled once in turn: most are then done. Only those still pending are kept and polled together, so that a slow
-/// handler delays no other. `pends` is told the place of each of these.
-pub(crate) async fn all<F: Future>(futures: impl Iterator<Item = F>, mut pends: impl FnMut(usize)) -> Vec<F::Output> {
-    let mut done = Vec::new();
-    let mut pending: Vec<Pin<Box<F>>> = Vec::new();
-    for (at, future) in futures.enumerate() {
-        let mut future = Box::pin(future);
-        match poll_once(future.as_mut()).await {
+/// Each is polled once in turn, where it was made: most are then done. Only those still pending are kept and polled together,
+/// so that a slow handler delays no other. `pends` is told the place of each of these.
+pub(crate) async fn all<F: Future + Unpin>(
+    futures: impl Iterator<Item = F>,
+    mut pends: impl FnMut(usize),
+) -> Vec<F::Output> {
+    let mut done = Vec::with_capacity(futures.size_hint().0);
+    let mut pending = FuturesUnordered::new();
+    for (at, mut future) in futures.enumerate() {
+        match poll_fn(|context| Poll::Ready(Pin::new(&mut future).poll(context))).await {
             Poll::Ready(output) => done.push(output),
             Poll::Pending => {
                 pending.push(future);
@@ -24,14 +26,8 @@ pub(crate) async fn all<F: Future>(futures: impl Iterator<Item = F>, mut pends: 
             }
         }
     }
-    let mut pending: FuturesUnordered<_> = pending.into_iter().collect();
     while let Some(output) = pending.next().await {
         done.push(output);
     }
     done
-}
-
-async fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }

@@ -80,7 +80,7 @@ impl Inflight {
             (generation(state) == began_in).then(|| state.wrapping_sub(what))
         });
         if ended.is_ok_and(|before| count(before) == 1) {
-            self.quiet.tell();
+            self.quiet.tell_of_atomic();
         }
     }
 

@@ -19,6 +19,7 @@ mod inflight;
 mod lanes;
 mod letters;
 mod log_rate;
+mod options;
 mod publish;
 mod queue;
 mod release;
@@ -40,10 +41,11 @@ use tokio::runtime::Handle as TokioHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use async_publish::HOST_SOURCE;
-pub use endpoint::{HandlerStats, SubscribeOptions};
+pub use endpoint::HandlerStats;
 pub use error::{FilterError, PublishError, SubscribeError};
 pub use filter::{Filter, FilterId, FilterOptions, OnFault};
 pub use letters::{RedriveError, Redriven};
+pub use options::SubscribeOptions;
 pub use stats::BusStats;
 
 use crate::delivery::{DeadLetterReason, DeadLetterStore, DeliveryMode, DeliveryStore, Overflow};

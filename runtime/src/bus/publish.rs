@@ -24,7 +24,7 @@ use crate::outcome::{Class, Disposition, Outcome, Report};
 /// From so many handlers on, what one event finds of each is in no near cache any more when its turn comes.
 const MANY: usize = 32;
 /// Of so many in a row what their attempts begin with is read at once: the waits for memory overlap then.
-const IN_A_ROW: usize = 8;
+const IN_A_ROW: usize = 16;
 
 /// When a publish began, and how long its caller waits.
 #[derive(Clone, Copy)]
@@ -40,6 +40,7 @@ struct ToOne<'a> {
     // Over before the turn is.
     attempt: Option<Attempt<'a>>,
     turn: Option<Turn<'a>>,
+    endpoint: &'a Arc<Endpoint>,
     end: Instant,
     /// What is waited for before the attempt or after it, or instead of it.
     follows: Option<BoxFuture<'a, Outcome>>,
@@ -48,10 +49,11 @@ struct ToOne<'a> {
 impl<'a> ToOne<'a> {
     /// Without an attempt on this task.
     #[cold]
-    fn other(end: Instant, follows: impl Future<Output = Outcome> + Send + 'a) -> Self {
+    fn other(endpoint: &'a Arc<Endpoint>, end: Instant, follows: impl Future<Output = Outcome> + Send + 'a) -> Self {
         Self {
             attempt: None,
             turn: None,
+            endpoint,
             end,
             follows: Some(Box::pin(follows)),
         }
@@ -65,18 +67,18 @@ impl Future for ToOne<'_> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let to_one = self.get_mut();
         if let Some(attempt) = &mut to_one.attempt {
-            let (outcome, effects) = ready!(Pin::new(attempt).poll(context));
+            let (ended, effects) = ready!(Pin::new(attempt).poll(context));
             to_one.attempt = None;
             let turn = to_one.turn.take();
             let Some(turn) = turn.filter(|_| !effects.is_empty()) else {
-                return Poll::Ready(outcome);
+                return Poll::Ready(to_one.endpoint.outcome_of(ended));
             };
             let end = to_one.end;
             // Here and not when all are done: what one published does not wait for the others.
             to_one.follows = Some(Box::pin(async move {
                 // Its turn is over when that is.
                 let Turn { bus, endpoint, .. } = &turn;
-                bus.finish_by(endpoint, outcome, effects, end).await
+                bus.finish_by(endpoint, ended, effects, end).await
             }));
         }
         match &mut to_one.follows {
@@ -96,14 +98,20 @@ enum Way<'a> {
     Full(&'a Arc<Endpoint>),
 }
 
-/// Has the next few handlers warmed, where the one at this place is the first of them.
-fn warm(endpoints: &[Arc<Endpoint>], at: usize) {
-    if endpoints.len() >= MANY && at.is_multiple_of(IN_A_ROW) {
-        endpoints
-            .iter()
-            .skip(at)
-            .take(IN_A_ROW)
-            .for_each(|endpoint| endpoint.warm());
+/// Reads ahead what the attempts at the next few handlers begin with, where the one at this place is the first of them.
+fn touch(endpoints: &[&Arc<Endpoint>], at: usize) {
+    if endpoints.len() < MANY || !at.is_multiple_of(IN_A_ROW) {
+        return;
+    }
+    let row = || endpoints.iter().skip(at).take(IN_A_ROW);
+    row().for_each(|endpoint| endpoint.touch());
+    let mut loans: [_; IN_A_ROW] = Default::default();
+    for (loan, endpoint) in loans.iter_mut().zip(row()) {
+        *loan = endpoint.lend();
+    }
+    loans.iter_mut().flatten().for_each(|loan| loan.touch());
+    for (loan, endpoint) in loans.into_iter().zip(row()) {
+        loan.into_iter().for_each(|loan| endpoint.take_back(loan));
     }
 }
 
@@ -125,7 +133,9 @@ impl Bus {
                 name: by.name.clone(),
             }));
         }
-        let targets = self.table.load().targets(event.event_type(), None);
+        // Held until all is done: the handlers need not be counted one by one.
+        let table = self.table.load();
+        let targets = table.targets(event.event_type(), None);
         self.counters.published(targets.len());
         let patience = || {
             let now = Instant::now();
@@ -139,7 +149,7 @@ impl Bus {
             targets if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) => {
                 return Box::pin(self.publish_stored(&event, targets.as_slice(), patience())).await;
             }
-            Targets::One(endpoint) => vec![self.publish_to(&endpoint, event, patience()).await],
+            Targets::One(endpoint) => vec![self.publish_to(endpoint, event, patience()).await],
             Targets::Many(endpoints) => Box::pin(self.publish_to_all(endpoints, &event, patience())).await,
         };
         Ok(Report::delivered(outcomes, 0))
@@ -148,14 +158,14 @@ impl Bus {
     /// One attempt at each of several handlers, on the caller's task.
     async fn publish_to_all(
         self: &Arc<Self>,
-        mut endpoints: Vec<Arc<Endpoint>>,
+        mut endpoints: Vec<&Arc<Endpoint>>,
         event: &Event,
         patience: Patience,
     ) -> Vec<Outcome> {
         endpoints.sort_by_key(|endpoint| endpoint.turn());
         let mut pended = Vec::new();
         let attempts = endpoints.iter().enumerate().map(|(at, endpoint)| {
-            warm(&endpoints, at);
+            touch(&endpoints, at);
             self.publish_to(endpoint, event.clone(), patience)
         });
         let outcomes = fan_out::all(attempts, |at| pended.push(at)).await;
@@ -171,18 +181,18 @@ impl Bus {
         let Patience { started, now, limit } = patience;
         let Allowance { until: end, of, left } = endpoint.allowance(started, limit, now);
         if left.is_zero() {
-            return ToOne::other(end, std::future::ready(endpoint.not_called(started, of)));
+            return ToOne::other(endpoint, end, std::future::ready(endpoint.not_called(started, of)));
         }
         let lane = endpoint.lane(&event);
         if !endpoint.queue.may_go_at_once(lane.as_ref()) {
-            return ToOne::other(end, async move {
+            return ToOne::other(endpoint, end, async move {
                 self.publish_in_turn(endpoint, &event, started, (end, of)).await
             });
         }
         // B6: until it is done with, nothing of its lane goes.
         let turn = Turn::new(self, endpoint, lane);
         let Ok(passage) = endpoint.passage() else {
-            return ToOne::other(end, std::future::ready(endpoint.tripped(started)));
+            return ToOne::other(endpoint, end, std::future::ready(endpoint.tripped(started)));
         };
         let delivery = Delivery {
             event,
@@ -198,6 +208,7 @@ impl Bus {
         ToOne {
             attempt: Some(self.attempt(endpoint, passage, delivery, started)),
             turn: Some(turn),
+            endpoint,
             end,
             follows: None,
         }
@@ -207,10 +218,10 @@ impl Bus {
     async fn publish_stored(
         self: &Arc<Self>,
         event: &Event,
-        targets: &[Arc<Endpoint>],
+        targets: &[&Arc<Endpoint>],
         patience: Patience,
     ) -> Result<Report, PublishError> {
-        let (durable, others): (Vec<_>, Vec<_>) = targets.iter().partition(|endpoint| endpoint.is_durable());
+        let (durable, others): (Vec<_>, Vec<_>) = targets.iter().copied().partition(|endpoint| endpoint.is_durable());
         let mut ways: Vec<_> = others.into_iter().map(Way::Now).collect();
         let (mut to, mut waits) = (Vec::new(), Vec::new());
         for endpoint in durable {
@@ -233,7 +244,9 @@ impl Bus {
                 }
             }
         }
-        let outcomes = ways.into_iter().map(|way| self.outcome_by(way, event, patience));
+        let outcomes = ways
+            .into_iter()
+            .map(|way| Box::pin(self.outcome_by(way, event, patience)));
         let outcomes = fan_out::all(outcomes, |_| ()).await;
         duplicates += outcomes.iter().filter(|outcome| outcome.is_none()).count();
         self.counters.duplicates(duplicates);

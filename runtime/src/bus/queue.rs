@@ -119,7 +119,7 @@ impl Queue {
 
     /// Reads what a direct call looks at.
     #[inline]
-    pub(super) fn warm(&self) {
+    pub(super) fn touch(&self) {
         black_box(self.busy.load(Atomic::Relaxed));
     }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Bus;
 use super::async_publish::NotTaken;
 use super::durable::{Announced, DurableOutbox, new_event};
-use super::endpoint::{Effects, Endpoint};
+use super::endpoint::{Effects, Ended, Endpoint};
 use super::entry::Entry;
 use super::letters::Cause;
 use crate::delivery::{DeadLetter, DeadLetterReason, DeliveryId, Settlement, StoreError, Verdict};
@@ -121,7 +121,7 @@ impl Bus {
     pub(super) async fn finish_by(
         self: &Arc<Self>,
         endpoint: &Arc<Endpoint>,
-        mut outcome: Outcome,
+        mut ended: Ended,
         effects: Effects,
         deadline: Instant,
     ) -> Outcome {
@@ -143,9 +143,9 @@ impl Bus {
         };
         if let Ok(Err(unfinished)) = finished {
             let fault = unfinished.fault();
-            (outcome.class, outcome.fault) = (fault.class(), Some(fault));
+            (ended.class, ended.fault) = (fault.class(), Some(fault));
         }
-        outcome
+        endpoint.outcome_of(ended)
     }
 
     /// Asks the filters, finds the handlers, and makes room on the disk for what is to be stored.
@@ -160,10 +160,11 @@ impl Bus {
             if self.refusing_filter(&event).await.is_some() {
                 continue;
             }
-            let targets = self.table.load().targets(event.event_type(), None);
+            let table = self.table.load();
+            let targets = table.targets(event.event_type(), None);
             self.counters.published(targets.len());
             let (mut rooms, mut others) = (Vec::new(), Vec::new());
-            for endpoint in targets.as_slice() {
+            for &endpoint in targets.as_slice() {
                 if !endpoint.is_durable() {
                     others.push(endpoint.clone());
                 } else if let Some(room) = Announced::now(endpoint, &event, Origin::Handler) {

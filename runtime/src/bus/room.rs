@@ -38,8 +38,9 @@ impl<'a> Room<'a> {
 
     /// The worker has taken this one.
     pub(super) fn has_more(&mut self, by: &Entry) {
-        if !self.signal.is_awaited() {
-            // Who begins to wait looks first, and sees all that there is by now.
+        if !self.signal.seems_awaited() {
+            // Who begins to wait looks first, and sees all that there is by now; whoever is missed here is seen at the next
+            // event, or told when there is none.
             (self.events, self.bytes) = (0, 0);
             return;
         }
@@ -57,9 +58,7 @@ impl<'a> Room<'a> {
 
     /// Tells of what there is, however little: the worker does not go on now.
     pub(super) fn tell(&mut self) {
-        if self.events > 0 {
-            (self.events, self.bytes) = (0, 0);
-            self.signal.tell();
-        }
+        (self.events, self.bytes) = (0, 0);
+        self.signal.tell();
     }
 }

@@ -38,9 +38,21 @@ impl Signal {
         }
     }
 
+    /// The same after a change that was made by a sequentially consistent operation, and needs no fence.
+    pub(super) fn tell_of_atomic(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.changed.notify_waiters();
+        }
+    }
+
     /// Whether somebody waits who may have looked before what was changed until now.
-    pub(super) fn is_awaited(&self) -> bool {
+    fn is_awaited(&self) -> bool {
         fence(Ordering::SeqCst);
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether somebody has begun to wait some time ago.
+    pub(super) fn seems_awaited(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Bus;
 use super::allowance::Allowance;
 use super::caller::Caller;
-use super::endpoint::{Effects, Endpoint};
+use super::endpoint::{Effects, Ended, Endpoint};
 use super::entry::Entry;
 use super::lanes::Lane;
 use super::letters::Cause;
@@ -22,7 +22,7 @@ use super::release::{End, Unfinished};
 use super::room::Room;
 use crate::delivery::{DeadLetterReason, Passage, Verdict};
 use crate::handler::{Fault, Origin, panic_message};
-use crate::outcome::{Class, Outcome};
+use crate::outcome::Class;
 
 /// What follows a failed attempt.
 enum Next {
@@ -142,11 +142,11 @@ impl Bus {
             let attempt = async {
                 let now = Instant::now();
                 let delivery = entry.delivery(now, Allowance::by(deadline, of, now));
-                let (outcome, effects) = self.attempt(endpoint, passage, delivery, entry.since).await;
+                let (ended, effects) = self.attempt(endpoint, passage, delivery, entry.since).await;
                 if effects.is_empty() {
-                    return outcome;
+                    return endpoint.outcome_of(ended);
                 }
-                self.finish_by(endpoint, outcome, effects, deadline).await
+                self.finish_by(endpoint, ended, effects, deadline).await
             };
             tokio::select! {
                 biased;
@@ -176,14 +176,14 @@ impl Bus {
         let caller = caller.filter(Caller::claim);
         let started = Instant::now();
         let time = endpoint.allowance(started, None, started);
-        let (outcome, effects) = self
+        let (ended, effects) = self
             .attempt(endpoint, passage, entry.delivery(started, time), started)
             .await;
         entry.attempts += 1;
-        if outcome.fault.is_none() && effects.is_empty() && entry.stored.is_none() {
+        if ended.fault.is_none() && effects.is_empty() && entry.stored.is_none() {
             self.done(endpoint, entry.lane.as_ref());
         } else if let Some(entry) = in_hand.take() {
-            Box::pin(self.after_attempt(endpoint, entry, outcome, effects, caller)).await;
+            Box::pin(self.after_attempt(endpoint, entry, ended, effects, caller)).await;
         }
     }
 
@@ -192,26 +192,26 @@ impl Bus {
         self: &Arc<Self>,
         endpoint: &Arc<Endpoint>,
         mut entry: Entry,
-        mut outcome: Outcome,
+        mut ended: Ended,
         effects: Effects,
         caller: Option<Caller>,
     ) {
-        if let Some(fault) = outcome.fault.clone() {
+        if let Some(fault) = ended.fault.clone() {
             self.after_failure(endpoint, entry, &fault, effects).await;
         } else {
-            let ended = match End::of(&entry, Verdict::Done) {
+            let finished = match End::of(&entry, Verdict::Done) {
                 Some(End { id, size, .. }) if effects.is_empty() => {
                     self.acknowledge(endpoint, id, size).await;
                     Ok(())
                 }
                 end => self.finish(endpoint, end, effects).await,
             };
-            match ended {
+            match finished {
                 Ok(()) => self.done(endpoint, entry.lane.as_ref()),
                 Err(unfinished) => {
                     let is_in_store = entry.stored.is_some() && matches!(unfinished, Unfinished::Store(_));
                     let fault = unfinished.fault();
-                    (outcome.class, outcome.fault) = (fault.class(), Some(fault.clone()));
+                    (ended.class, ended.fault) = (fault.class(), Some(fault.clone()));
                     if is_in_store && let Some(why) = endpoint.unavailable() {
                         // D9: the plugin was taken away while the store failed: the event waits for it, in its turn.
                         entry.attempts -= 1;
@@ -226,7 +226,7 @@ impl Bus {
             }
         }
         if let Some(caller) = caller {
-            caller.answer(outcome);
+            caller.answer(endpoint.outcome_of(ended));
         }
     }
 

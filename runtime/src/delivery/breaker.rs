@@ -1,12 +1,13 @@
 //! The circuit breaker of one handler (D5): after too many failures it is left in peace for a while, then tried once.
 
-use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::calls::Calls;
 
 /// When a handler's breaker opens, and for how long.
 ///
@@ -20,7 +21,7 @@ pub struct BreakerPolicy {
     pub window: Duration,
     /// Which part of the calls in the window has to fail to open it; 0.5.
     pub rate: f64,
-    /// How many calls there have to be in the window for `rate` to count; 20.
+    /// How many calls there have to be in the window for `rate` to count; 20. 0 counts as 1, and more than 10,000 as 10,000.
     pub min_calls: u32,
     /// How long it stays open; 30 s. Then one event goes through as a probe, and the others wait for what becomes of it.
     pub open: Duration,
@@ -79,34 +80,22 @@ pub(crate) enum Sign {
 /// A handler may be called a million times a minute; the last calls tell as much, and take bounded room: so many times those
 /// that there have to be for `rate` to count.
 const REMEMBERED: usize = 8;
+/// What counts of `min_calls`.
+const MOST_CALLS: u32 = 10_000;
 
 /// The breaker of one handler.
 pub(crate) struct Breaker {
     policy: BreakerPolicy,
     made: Instant,
     state: Mutex<State>,
+    /// Those of the window; as many as `rate` needs and no more.
+    calls: Calls,
     /// Whether it is open: nearly always it is not, and whoever enters need not lock it to know.
     is_open: AtomicBool,
 }
 
-/// When a call ended, in nanoseconds since there is the breaker, and in the lowest bit whether it failed. In one word, for each
-/// handler remembers up to [`REMEMBERED`] times `min_calls` of them, and one event may go to thousands of handlers.
-#[derive(Clone, Copy)]
-struct Ended(u64);
-
-impl Ended {
-    fn new(after: Duration, failed: bool) -> Self {
-        // The bit that is lost would be needed after 292 years.
-        Self(nanos(after) << 1 | u64::from(failed))
-    }
-
-    fn nanos(self) -> u64 {
-        self.0 >> 1
-    }
-
-    fn failed(self) -> bool {
-        self.0 & 1 == 1
-    }
+fn min_calls(policy: &BreakerPolicy) -> usize {
+    policy.min_calls.clamp(1, MOST_CALLS) as usize
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -117,8 +106,6 @@ fn nanos(duration: Duration) -> u64 {
 struct State {
     /// Failures in a row.
     row: u32,
-    /// The calls of the window; as many as `rate` needs and no more.
-    calls: VecDeque<Ended>,
     /// Since when it is open.
     opened: Option<Instant>,
     /// Whether the probe is under way.
@@ -152,6 +139,7 @@ impl Breaker {
             policy,
             made: Instant::now(),
             state: Mutex::default(),
+            calls: Calls::new(min_calls(&policy).saturating_mul(REMEMBERED)),
             is_open: AtomicBool::new(false),
         }
     }
@@ -174,16 +162,11 @@ impl Breaker {
         Ok(self.passage(true))
     }
 
-    /// Reads what a call that goes well looks at.
+    /// Reads what a call looks at, as far as that goes without the lock.
     #[inline]
-    pub(crate) fn warm(&self) {
-        if let Ok(state) = self.state.try_lock() {
-            black_box((
-                state.calls.front().copied(),
-                state.calls.back().copied(),
-                self.policy.window,
-            ));
-        }
+    pub(crate) fn touch(&self) {
+        black_box((self.state.is_poisoned(), self.policy.window));
+        self.calls.touch();
     }
 
     fn passage(&self, is_probe: bool) -> Passage<'_> {
@@ -217,6 +200,7 @@ impl Breaker {
 
     fn close(&self, state: &mut State) {
         *state = State::default();
+        self.calls.clear();
         self.is_open.store(false, Ordering::Release);
     }
 
@@ -238,8 +222,8 @@ impl Breaker {
             (sign, None) => {
                 let failed = sign == Sign::Failure;
                 state.row = if failed { state.row.saturating_add(1) } else { 0 };
-                self.remember(&mut state, now, failed);
-                if failed && (state.row >= self.policy.failures || self.is_failing(&state)) {
+                self.remember(now, failed);
+                if failed && (state.row >= self.policy.failures || self.is_failing()) {
                     return self.open(&mut state, now);
                 }
                 Change::None
@@ -252,24 +236,21 @@ impl Breaker {
             opened: Some(now),
             ..State::default()
         };
+        self.calls.clear();
         self.is_open.store(true, Ordering::Release);
         Change::Opened(now + self.policy.open)
     }
 
-    fn remember(&self, state: &mut State, now: Instant, failed: bool) {
-        let ended = Ended::new(now.saturating_duration_since(self.made), failed);
-        let oldest = ended.nanos().saturating_sub(nanos(self.policy.window));
-        let most = (self.policy.min_calls as usize).max(1).saturating_mul(REMEMBERED);
-        while state.calls.len() >= most || state.calls.front().is_some_and(|call| call.nanos() < oldest) {
-            state.calls.pop_front();
-        }
-        state.calls.push_back(ended);
+    /// Under the lock of the state.
+    fn remember(&self, now: Instant, failed: bool) {
+        let ended = nanos(now.saturating_duration_since(self.made));
+        let oldest = ended.saturating_sub(nanos(self.policy.window));
+        self.calls.push(ended, failed, oldest);
     }
 
-    fn is_failing(&self, state: &State) -> bool {
-        let calls = state.calls.len();
-        let failed = state.calls.iter().filter(|call| call.failed()).count();
-        calls >= self.policy.min_calls as usize && failed as f64 >= self.policy.rate * calls as f64
+    fn is_failing(&self) -> bool {
+        let (calls, failed) = self.calls.counts();
+        calls >= min_calls(&self.policy) && failed as f64 >= self.policy.rate * calls as f64
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

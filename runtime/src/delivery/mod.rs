@@ -1,6 +1,7 @@
 //! What happens between the bus and a handler: bounded queues, retries, dead letters.
 
 mod breaker;
+mod calls;
 mod dead_letter;
 mod policy;
 mod store;

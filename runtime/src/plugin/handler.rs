@@ -1,26 +1,27 @@
 //! A plugin's handler and a plugin's filter, as the bus knows them.
 
-use std::future::ready;
+use std::hint::black_box;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use tokio::time::Instant;
 
 use crate::bus::Filter;
 use crate::event::Event;
-use crate::handler::{BoxFuture, Completion, Delivery, Fault, Handler};
+use crate::handler::{BoxFuture, Completion, Delivery, Fault, Handler, Loan};
 use crate::outcome::Class;
 use crate::quarantine::Quarantined;
 use crate::sandbox::deadline::{Deadline, SetBy};
+use crate::sandbox::instance::Instance;
 use crate::sandbox::pool::Pool;
+use crate::sandbox::ready::Ready;
 
 /// What the handlers of a plugin share: the instances that serve now, if any.
 pub(crate) struct Serving {
     digest: String,
     concurrency: usize,
-    /// Read by every delivery; changed under the lock of `away`.
-    pool: ArcSwapOption<Pool>,
+    /// Taken from by every delivery; which pool it is changes under the lock of `away`.
+    ready: Arc<Ready>,
     away: Mutex<Away>,
 }
 
@@ -40,20 +41,24 @@ impl Serving {
         Arc::new(Self {
             digest,
             concurrency,
-            pool: ArcSwapOption::empty(),
+            ready: Arc::default(),
             away,
         })
     }
 
+    pub(crate) fn ready(&self) -> &Arc<Ready> {
+        &self.ready
+    }
+
     pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
-        self.pool.load_full()
+        self.ready.pool()
     }
 
     /// Events go to these instances from now on; returns those that served before. If they were quarantined meanwhile,
     /// that is over with them.
     pub(crate) fn open(&self, pool: Arc<Pool>) -> Option<Arc<Pool>> {
         let mut away = self.lock();
-        let before = self.pool.swap(Some(pool));
+        let before = self.ready.replace(Some(pool));
         before.or(away.quarantined.take().map(|(pool, _)| pool))
     }
 
@@ -61,18 +66,17 @@ impl Serving {
     pub(crate) fn close(&self, why: String) -> Option<Arc<Pool>> {
         let mut away = self.lock();
         away.why = why.into();
-        let before = self.pool.swap(None);
+        let before = self.ready.replace(None);
         before.or(away.quarantined.take().map(|(pool, _)| pool))
     }
 
     /// The same for instances that failed too often; false if they don't serve any more, so that it concerns nobody.
     pub(crate) fn quarantine(&self, pool: &Pool, why: &Arc<Quarantined>) -> bool {
         let mut away = self.lock();
-        let now = self.pool.load_full();
-        let Some(now) = now.filter(|now| std::ptr::eq(&raw const **now, pool)) else {
+        let Some(now) = self.pool().filter(|now| std::ptr::eq(&raw const **now, pool)) else {
             return false;
         };
-        self.pool.store(None);
+        self.ready.replace(None);
         away.why = why.words.clone();
         away.quarantined = Some((now, why.clone()));
         true
@@ -90,7 +94,7 @@ impl Serving {
 
     /// Whether events are refused.
     fn is_away(&self) -> bool {
-        self.pool.load().is_none()
+        !self.ready.serves()
     }
 
     fn lock(&self) -> MutexGuard<'_, Away> {
@@ -109,27 +113,38 @@ impl Serving {
     /// No guest has seen the event then: only `start` and the wait for an instance end as `unavailable`.
     fn passed_on<T>(&self, pool: &Arc<Pool>, result: &Result<T, Fault>) -> bool {
         let unavailable = matches!(result, Err(fault) if fault.class() == Class::Unavailable);
-        unavailable && self.pool.load().as_ref().is_some_and(|now| !Arc::ptr_eq(now, pool))
+        unavailable && self.pool().is_some_and(|now| !Arc::ptr_eq(&now, pool))
     }
 }
 
 /// One handler of a plugin.
 pub(crate) struct PluginHandler {
-    pub(crate) serving: Arc<Serving>,
+    serving: Arc<Serving>,
+    /// That of `serving`, nearer.
+    ready: Arc<Ready>,
     /// Its place in `describe`.
-    pub(crate) index: u32,
+    index: u32,
     /// Where the time that it may take comes from.
-    pub(crate) timeout: SetBy,
+    timeout: SetBy,
 }
 
 impl PluginHandler {
+    pub(crate) fn new(serving: Arc<Serving>, index: u32, timeout: SetBy) -> Self {
+        Self {
+            ready: serving.ready.clone(),
+            serving,
+            index,
+            timeout,
+        }
+    }
+
     /// Where no instance is ready: waits for one, or makes a fresh one.
     async fn handle_in_turn(&self, delivery: Delivery, deadline: Deadline) -> Completion {
         loop {
             let Some(pool) = self.serving.pool() else {
                 return Completion::failed(self.serving.unavailable());
             };
-            let completion = pool.handle(self.index, &delivery, deadline).await;
+            let completion = pool.handle(&self.ready, self.index, &delivery, deadline).await;
             if !self.serving.passed_on(&pool, &completion.result) {
                 return completion;
             }
@@ -140,19 +155,28 @@ impl PluginHandler {
 impl Handler for PluginHandler {
     fn handle(&self, delivery: Delivery) -> BoxFuture<'_, Completion> {
         let deadline = Deadline::of_delivery(&delivery, self.timeout);
-        let Some(pool) = self.serving.pool() else {
-            return Box::pin(ready(Completion::failed(self.serving.unavailable())));
+        let Some(instance) = self.ready.take() else {
+            return Box::pin(self.handle_in_turn(delivery, deadline));
         };
-        match pool.handle_at_once(self.index, delivery, deadline) {
-            Ok(handled) => handled,
-            Err(delivery) => Box::pin(self.handle_in_turn(delivery, deadline)),
-        }
+        let left = delivery.allowed;
+        instance.handle(Vec::new(), &self.ready, self.index, delivery, left, deadline)
     }
 
     #[inline]
-    fn warm(&self) {
-        if let Some(pool) = &*self.serving.pool.load() {
-            pool.warm();
+    fn touch(&self) {
+        black_box(self.index);
+        self.ready.touch();
+    }
+
+    #[inline]
+    fn lend(&self) -> Option<Box<dyn Loan>> {
+        self.ready.take().map(|instance| instance as Box<dyn Loan>)
+    }
+
+    #[inline]
+    fn take_back(&self, loan: Box<dyn Loan>) {
+        if let Ok(instance) = loan.into_any().downcast::<Instance>() {
+            self.ready.leave(instance);
         }
     }
 
@@ -184,7 +208,7 @@ impl Filter for PluginFilter {
                 let Some(pool) = self.serving.pool() else {
                     return Err(self.serving.unavailable());
                 };
-                let verdict = pool.accepts(event, deadline).await;
+                let verdict = pool.accepts(&self.serving.ready, event, deadline).await;
                 if !self.serving.passed_on(&pool, &verdict) {
                     return verdict;
                 }

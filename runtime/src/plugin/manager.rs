@@ -369,7 +369,7 @@ impl Manager {
         let plugin = self.get(name)?;
         match plugin.pool() {
             Some(pool) => {
-                let (health, outbox) = pool.health().await;
+                let (health, outbox) = pool.health(plugin.ready()).await;
                 if !outbox.is_empty() {
                     self.bus.release_from_plugin(outbox).await;
                 }

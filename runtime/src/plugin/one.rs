@@ -23,6 +23,7 @@ use crate::sandbox::host::{GuestSubscriptions, SubscriptionRefused};
 use crate::sandbox::load::Loaded;
 use crate::sandbox::log::GuestLog;
 use crate::sandbox::pool::{Instances, Pool, Supervision};
+use crate::sandbox::ready::Ready;
 
 /// A loaded plugin. Its life changes one step at a time, under `changing`; its state is read without it.
 pub(crate) struct Plugin {
@@ -139,6 +140,10 @@ impl Plugin {
         self.serving.pool()
     }
 
+    pub(super) fn ready(&self) -> &Ready {
+        self.serving.ready()
+    }
+
     /// What a health check says while there are no instances.
     pub(crate) fn not_running(&self) -> Fault {
         match self.state() {
@@ -165,6 +170,7 @@ impl Plugin {
             engines: self.shared.engines.clone(),
             pre: compiled.pre.clone(),
             exports: compiled.exports.clone(),
+            an_export: compiled.an_export,
             places: compiled.room.places(),
             isolation: spec.isolation,
             concurrency: spec.concurrency.max(1),
@@ -274,7 +280,7 @@ impl Plugin {
             spec,
             ..
         } = &self.prepared;
-        let instance_memory = self.pool().map_or(Vec::new(), |pool| pool.memory());
+        let instance_memory = self.pool().map_or(Vec::new(), |pool| pool.memory(self.ready()));
         let (now, why) = (self.state(), self.serving.quarantined());
         let state = self.lock();
         PluginStatus {
@@ -364,11 +370,8 @@ fn handlers(prepared: &Prepared, serving: &Arc<Serving>) -> Vec<(HandlerName, Ar
             backlog: own.backlog.unwrap_or(spec.backlog),
         };
         let shown = HandlerName::of_plugin(&**name, handler.name.as_str());
-        let handler: Arc<dyn Handler> = Arc::new(PluginHandler {
-            serving: serving.clone(),
-            index,
-            timeout: SetBy::handler(options.timeout, limits),
-        });
+        let timeout = SetBy::handler(options.timeout, limits);
+        let handler: Arc<dyn Handler> = Arc::new(PluginHandler::new(serving.clone(), index, timeout));
         (shown, handler, options)
     });
     made.collect()

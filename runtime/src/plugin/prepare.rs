@@ -260,6 +260,7 @@ fn throwaway(shared: &Shared, label: &str, compiled: &Compiled, limits: &Limits)
         engines: shared.engines.clone(),
         pre: compiled.pre.clone(),
         exports: compiled.exports.clone(),
+        an_export: compiled.an_export,
         places: compiled.room.places(),
         isolation: Isolation::PerEvent,
         concurrency: 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use wasmtime::Store;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use crate::handler::{Fault, OutboxLimits};
@@ -39,6 +39,8 @@ pub(crate) struct Blueprint {
     pub(crate) engines: Arc<Engines>,
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) exports: Exports,
+    /// One of the component's exports, whichever.
+    pub(crate) an_export: Option<ComponentExportIndex>,
     /// How many places each instance takes.
     pub(crate) places: u32,
     pub(crate) isolation: Isolation,
@@ -64,9 +66,9 @@ pub(crate) struct Blueprint {
 }
 
 impl Blueprint {
-    /// Reads what a call looks at: see [`Handler::warm`](crate::Handler::warm).
+    /// Reads what a call looks at: see [`Handler::touch`](crate::Handler::touch).
     #[inline]
-    pub(super) fn warm(&self) {
+    pub(super) fn touch(&self) {
         black_box((self.isolation, self.limits.fuel, self.limits.timeout));
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 use crate::plugin::NeededGrant;
 use crate::plugin::grants::{Ask, Grants};
@@ -22,6 +22,8 @@ use crate::sandbox::state::HostState;
 pub(crate) struct Compiled {
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) exports: Exports,
+    /// One of them, whichever.
+    pub(crate) an_export: Option<ComponentExportIndex>,
     /// What its modules ask for, each for itself.
     pub(super) modules: ModuleNeeds,
     /// What each instance takes of the engine's pool.
@@ -101,6 +103,10 @@ impl Compiled {
         Ok(Self {
             pre,
             exports,
+            an_export: component
+                .component_type()
+                .exports(engine)
+                .find_map(|(name, _)| component.get_export_index(None, name)),
             modules,
             room,
             digest,

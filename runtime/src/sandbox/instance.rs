@@ -3,44 +3,47 @@
 //! A call takes the instance and gives it back when all went well. After a trap, a timeout or a dropped future it is
 //! gone, store and all: a poisoned instance can't be entered again because nobody has it (S5).
 
-use std::future::poll_fn;
+use std::any::Any;
 use std::hint::black_box;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use wasmtime::Store;
+use wasmtime::{Store, component};
 
-use crate::clock::Timer;
 use crate::delivery::PluginWrites;
 use crate::event::Event;
-use crate::handler::{BoxFuture, Completion, Delivery, Fault, Outbox, panic_message};
+use crate::handler::{BoxFuture, Completion, Delivery, Fault, Loan, Outbox};
 use crate::key_value::{KeyValueError, WriteBuffer};
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
+use crate::sandbox::answer::{Answer, bounded, fuel_used, settle};
 use crate::sandbox::bindings::{filter, handler, lift_failure, lift_info, lower, plugin, types};
 use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::Exports;
 use crate::sandbox::deadline::{Deadline, SetBy};
-use crate::sandbox::engine::Engines;
-use crate::sandbox::fault::{classify, late, other_types};
+use crate::sandbox::fault::{classify, other_types};
 use crate::sandbox::keyvalue;
 use crate::sandbox::places::Place;
+use crate::sandbox::pool::Pool;
+use crate::sandbox::ready::Ready;
 use crate::sandbox::slot::Slot;
 use crate::sandbox::state::{HostState, Phase};
 use crate::sandbox::turn::Turn;
 
 /// A live instance. In a box wherever it goes: it goes from hand to hand at each call.
-pub(super) struct Instance {
+pub(crate) struct Instance {
     store: Store<HostState>,
     blueprint: Arc<Blueprint>,
     plugin: plugin::Guest,
     work: Work,
     turn: Turn,
+    /// Looked up ahead of a call and for nothing else: see [`Loan`].
+    guest: component::Instance,
     /// Its place among the instances that may live; given back after the store is gone.
     _place: Place,
+    /// Its place in a pool, unless that is somebody else's to keep; given back last, too.
+    slot: Option<Slot>,
 }
 
 enum Work {
@@ -109,7 +112,9 @@ impl Instance {
             plugin,
             work,
             turn,
+            guest: instance,
             _place: place,
+            slot: None,
         }))
     }
 
@@ -197,19 +202,43 @@ impl Instance {
         Ok(self.done(health))
     }
 
-    /// Gives the guest one event, and tells it how much time is left. `before` is what its `start` published, if it is fresh.
+    /// Takes its place.
+    #[inline]
+    pub(super) fn put(&mut self, slot: Slot) {
+        self.slot = Some(slot);
+    }
+
+    /// Gives up its place.
+    pub(super) fn out_of_place(&mut self) -> Option<Slot> {
+        self.slot.take()
+    }
+
+    #[inline]
+    pub(super) fn is_of(&self, pool: &Arc<Pool>) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.is_of(pool))
+    }
+
+    /// Goes into the list of its pool.
+    pub(super) fn into_list(mut self: Box<Self>) {
+        if let Some(slot) = self.slot.take() {
+            slot.keep(self);
+        }
+    }
+
+    /// Gives the guest one event, and tells it how much time is left. `before` is what its `start` published, if it is fresh;
+    /// when all went well it is left `ready` for the next event. To be called of an instance that has its place.
     ///
     /// One block, made where it stays, and no async functions in it: each would copy what it is given, and this is the way of
     /// every event.
-    pub(super) fn handle(
+    pub(crate) fn handle<'a>(
         mut self: Box<Self>,
-        slot: Slot,
         before: Vec<Event>,
+        ready: &'a Arc<Ready>,
         handler: u32,
         delivery: Delivery,
         left: Duration,
         deadline: Deadline,
-    ) -> BoxFuture<'static, Completion> {
+    ) -> BoxFuture<'a, Completion> {
         Box::pin(async move {
             let ended = 'call: {
                 if let Err(failed) = self.arm(Phase::Handle, Some(delivery.event.clone()), deadline) {
@@ -241,21 +270,32 @@ impl Instance {
                 Ok(Ok(())) => {
                     let writes = self.take_writes();
                     if let Err(failed) = Box::pin(self.commit(deadline)).await {
-                        drop(self);
-                        return slot.failed(failed, before);
+                        return self.failed(failed, before);
                     }
                     (Ok(()), writes)
                 }
                 Ok(Err(failure)) => (Err(lift_failure(failure, |text| self.store.data().shown(text))), None),
-                Err(failed) => {
-                    // The store is gone before its place is another's.
-                    drop(self);
-                    return slot.failed(failed, before);
-                }
+                Err(failed) => return self.failed(failed, before),
+            };
+            // Only now, so that a call which is dropped leaves its place after its store.
+            let Some(slot) = self.slot.take() else {
+                return Completion::failed(Fault::new(Class::Unavailable, "the instance has no place in a pool"));
             };
             let done = self.done(verdict);
-            slot.completion(Done { writes, ..done }, before)
+            slot.completion(Done { writes, ..done }, before, ready)
         })
+    }
+
+    /// What the bus has to do after a call that failed.
+    #[cold]
+    fn failed(mut self: Box<Self>, failed: Failed, before: Vec<Event>) -> Completion {
+        let slot = self.slot.take();
+        // The store is gone before its place is another's.
+        drop(self);
+        match slot {
+            Some(slot) => slot.failed(failed, before),
+            None => Completion::failed(failed.fault),
+        }
     }
 
     /// What the call wrote to its key-value store, where that is committed by whoever acknowledges the event.
@@ -324,19 +364,6 @@ impl Instance {
         })
     }
 
-    /// Reads what a call begins with: see [`Handler::warm`](crate::Handler::warm).
-    #[inline]
-    pub(super) fn warm(&self) {
-        let state = self.store.data();
-        black_box((matches!(self.work, Work::Handler(_)), state.limiter.denied().is_some()));
-        black_box((
-            state.call.phase,
-            state.call.writes.is_empty(),
-            state.call.event.is_some(),
-        ));
-        self.turn.warm();
-    }
-
     /// How many bytes all its memories have.
     pub(super) fn memory(&self) -> usize {
         self.store.data().limiter.memory()
@@ -395,70 +422,26 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
     Ok(())
 }
 
-/// How a call into a guest ended.
-enum Answer<T> {
-    Returned(wasmtime::Result<T>),
-    /// The deadline passed while it waited in the host.
-    Late,
-    /// A host function that it called panicked, with these words.
-    HostPanic(String),
-}
-
-/// Runs a call to its end or its deadline. S9: a panic in a host function is an end like others, whatever the call is for.
-///
-/// The call is pinned by the caller, since a future that is given away is copied. A timer is made only for a call that waits.
-fn bounded<'a, T, F>(
-    engines: &'a Engines,
-    deadline: Deadline,
-    turn: &'a Turn,
-    mut call: Pin<&'a mut F>,
-) -> impl Future<Output = Answer<T>> + use<'a, T, F>
-where
-    F: Future<Output = wasmtime::Result<T>>,
-{
-    let running = turn.enter();
-    let mut timer = Timer::new(deadline.at);
-    poll_fn(move |context| {
-        let _ = &running;
-        engines.keep_ticking();
-        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
-        turn.release();
-        match polled {
-            Ok(Poll::Ready(returned)) => Poll::Ready(Answer::Returned(returned)),
-            Ok(Poll::Pending) => timer.poll(context).map(|()| Answer::Late),
-            Err(panic) => Poll::Ready(Answer::HostPanic(panic_message(&*panic))),
+impl Loan for Instance {
+    #[inline]
+    fn touch(&mut self) {
+        self.store.set_epoch_deadline(2);
+        if let Some(export) = &self.blueprint.an_export {
+            black_box(self.guest.get_func(&mut self.store, export).is_some());
         }
-    })
-}
-
-/// What a call came to: its value, or the fault that ended it.
-#[inline]
-fn settle<T>(store: &mut Store<HostState>, answer: Answer<T>) -> Result<T, Failed> {
-    match answer {
-        Answer::Returned(Ok(value)) => Ok(value),
-        Answer::Returned(Err(error)) => Err(failed(store, classify(&error, store.data()))),
-        Answer::Late => Err(failed(store, late(store.data()))),
-        Answer::HostPanic(words) => Err(panicked(store, &words)),
+        let state = self.store.data();
+        black_box((state.limits().fuel, state.limiter.denied().is_some(), state.call.phase));
+        black_box((state.call.writes.is_empty(), state.call.event.is_some()));
+        #[cfg(feature = "wasi-http")]
+        state.http.touch();
+        if let Some(slot) = &self.slot {
+            slot.touch();
+        }
+        self.turn.touch();
+        self.blueprint.touch();
     }
-}
 
-#[cold]
-fn panicked(store: &Store<HostState>, words: &str) -> Failed {
-    let (name, phase) = (store.data().plugin(), store.data().call.phase.as_str());
-    let message = format!("a host function that {name} called in {phase} panicked: {words}");
-    failed(store, Fault::new(Class::HostPanic, message))
-}
-
-#[cold]
-fn failed(store: &Store<HostState>, fault: Fault) -> Failed {
-    Failed {
-        fault,
-        outbox: Vec::new(),
-        fuel: fuel_used(store),
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
     }
-}
-
-fn fuel_used(store: &Store<HostState>) -> Option<u64> {
-    let limit = store.data().limits().fuel?;
-    store.get_fuel().ok().map(|left| limit.saturating_sub(left))
 }

@@ -5,6 +5,7 @@
 //! [`cache`], or by one of the ways to [`compile`].
 
 mod affinity;
+mod answer;
 mod artifact;
 mod backoff;
 mod bindings;
@@ -27,7 +28,7 @@ mod hit;
 pub(crate) mod host;
 #[cfg(feature = "wasi-http")]
 mod http;
-mod instance;
+pub(crate) mod instance;
 mod interface;
 mod keyvalue;
 mod known;
@@ -39,7 +40,7 @@ mod names;
 mod needs;
 pub(crate) mod places;
 pub(crate) mod pool;
-mod ready;
+pub(crate) mod ready;
 mod sealed;
 mod secrets;
 mod slot;

@@ -1,6 +1,5 @@
 //! The instances of a started plugin: who gets one, and what becomes of it.
 
-use std::hint::black_box;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::join_all;
@@ -9,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock::by;
 use crate::event::Event;
-use crate::handler::{BoxFuture, Completion, Delivery, Fault};
+use crate::handler::{Completion, Delivery, Fault};
 use crate::outcome::Class;
 use crate::quarantine::{FaultCount, QuarantinePolicy, Quarantined};
 use crate::sandbox::affinity::Affinity;
@@ -18,7 +17,7 @@ use crate::sandbox::blueprint::{Blueprint, Isolation};
 use crate::sandbox::component::PluginKind;
 use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Failed, Instance};
-use crate::sandbox::ready::{Ready, Wanted};
+use crate::sandbox::ready::Ready;
 use crate::sandbox::slot::Slot;
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.
@@ -28,8 +27,6 @@ pub(crate) struct Pool {
     pub(super) permits: Semaphore,
     /// Persistent instances that wait for work. A permit without an instance here means: make a fresh one.
     idle: Mutex<Vec<(usize, Box<Instance>)>>,
-    /// One of them, which has its permit with it.
-    ready: Ready,
     /// Where events of one lane go to the same instance: the place of each.
     pub(super) affinity: Affinity,
     returned: Notify,
@@ -126,7 +123,6 @@ impl Pool {
             blueprint,
             permits,
             idle: Mutex::new(idle),
-            ready: Ready::default(),
             affinity,
             returned: Notify::new(),
             backoff: Backoff::default(),
@@ -136,32 +132,25 @@ impl Pool {
         Ok((Arc::new(pool), outbox))
     }
 
-    /// Gives one event to the instance that is ready, as nearly every event finds one; gives it back where there is none.
-    ///
-    /// Cancellation safe: dropped while the guest runs, it costs the instance.
-    #[inline]
-    pub(crate) fn handle_at_once(
-        self: Arc<Self>,
-        handler: u32,
-        delivery: Delivery,
-        deadline: Deadline,
-    ) -> Result<BoxFuture<'static, Completion>, Delivery> {
-        let Some((slot, instance)) = self.ready() else {
-            return Err(delivery);
-        };
-        let left = delivery.allowed;
-        Ok(instance.handle(slot, Vec::new(), handler, delivery, left, deadline))
-    }
-
     /// Gives one event to an instance by a deadline, on the caller's task.
     ///
     /// Cancellation safe: dropped while it waits, it costs nothing; dropped while the guest runs, it costs the instance.
-    pub(crate) async fn handle(self: &Arc<Self>, handler: u32, delivery: &Delivery, deadline: Deadline) -> Completion {
-        match self.instance(deadline, delivery.lane, Some(&delivery.event)).await {
-            Ok((slot, instance, outbox, deadline)) => {
+    pub(crate) async fn handle(
+        self: &Arc<Self>,
+        ready: &Arc<Ready>,
+        handler: u32,
+        delivery: &Delivery,
+        deadline: Deadline,
+    ) -> Completion {
+        match self
+            .instance(ready, deadline, delivery.lane, Some(&delivery.event))
+            .await
+        {
+            Ok((slot, mut instance, outbox, deadline)) => {
                 let left = deadline.at.saturating_duration_since(Instant::now());
+                instance.put(slot);
                 instance
-                    .handle(slot, outbox, handler, delivery.clone(), left, deadline)
+                    .handle(outbox, ready, handler, delivery.clone(), left, deadline)
                     .await
             }
             Err(failed) => self.failed(failed, Vec::new()),
@@ -172,13 +161,14 @@ impl Pool {
     /// `cause` is the event that it is for; what its `start` publishes comes of that.
     async fn instance(
         self: &Arc<Self>,
+        ready: &Ready,
         deadline: Deadline,
         lane: Option<u64>,
         cause: Option<&Event>,
     ) -> Result<(Slot, Box<Instance>, Vec<Event>, Deadline), Failed> {
         let (slot, deadline) = match self.free_slot(lane) {
             Some(slot) => (slot, deadline),
-            None => self.slot(deadline, lane).await?,
+            None => self.slot(ready, deadline, lane).await?,
         };
         let (slot, instance, outbox) = slot.instance(deadline, cause).await?;
         Ok((slot, instance, outbox, deadline))
@@ -197,19 +187,28 @@ impl Pool {
     }
 
     /// Asks a filter about one event, by the deadline of the chain or the plugin's own, whichever is first.
-    pub(crate) async fn accepts(self: &Arc<Self>, event: &Event, chain: Deadline) -> Result<bool, Fault> {
+    pub(crate) async fn accepts(
+        self: &Arc<Self>,
+        ready: &Ready,
+        event: &Event,
+        chain: Deadline,
+    ) -> Result<bool, Fault> {
         let deadline = chain.or_earlier(Deadline::of_limits(&self.blueprint.limits));
         let verdict = async {
-            let (slot, instance, deadline) = match self.ready() {
-                Some((slot, instance)) => (slot, instance, deadline),
+            let (instance, deadline) = match ready.take() {
+                Some(instance) => (instance, deadline),
                 None => {
                     // A filter has no bus to publish to, not even in `start`.
-                    let (slot, instance, _, deadline) = Box::pin(self.instance(deadline, None, None)).await?;
-                    (slot, instance, deadline)
+                    let (slot, mut instance, _, deadline) =
+                        Box::pin(self.instance(ready, deadline, None, None)).await?;
+                    instance.put(slot);
+                    (instance, deadline)
                 }
             };
-            let done = instance.accepts(event, deadline).await?;
-            slot.keep(done.instance);
+            let mut done = instance.accepts(event, deadline).await?;
+            if let Some(slot) = done.instance.out_of_place() {
+                slot.leave(done.instance, ready);
+            }
             Ok(done.value)
         };
         verdict
@@ -220,8 +219,8 @@ impl Pool {
 
     /// Asks the guest for its health, if an instance has nothing to do. Returns with it what a fresh instance published in
     /// `start`.
-    pub(crate) async fn health(self: &Arc<Self>) -> (Health, Vec<Event>) {
-        let Some(slot) = self.any_free_slot() else {
+    pub(crate) async fn health(self: &Arc<Self>, ready: &Ready) -> (Health, Vec<Event>) {
+        let Some(slot) = self.any_free_slot(ready) else {
             return (Health::Busy, Vec::new());
         };
         let deadline = Deadline::of_limits(&self.blueprint.limits);
@@ -229,7 +228,7 @@ impl Pool {
             let (slot, instance, outbox) = slot.instance(deadline, None).await?;
             match instance.health(deadline).await {
                 Ok(done) => {
-                    slot.keep(done.instance);
+                    slot.leave(done.instance, ready);
                     Ok((done.value, outbox))
                 }
                 Err(failed) => Err(Failed { outbox, ..failed }),
@@ -281,25 +280,9 @@ impl Pool {
     }
 
     /// How many bytes of memory the instances that wait have, each.
-    pub(crate) fn memory(&self) -> Vec<usize> {
-        let _wanted = self.all_in_list();
+    pub(crate) fn memory(&self, ready: &Ready) -> Vec<usize> {
+        let _wanted = ready.want();
         self.idle().iter().map(|(_, instance)| instance.memory()).collect()
-    }
-
-    /// Reads what a call begins with: see [`Handler::warm`](crate::Handler::warm).
-    #[inline]
-    pub(crate) fn warm(&self) {
-        black_box(self.permits.is_closed());
-        black_box(self.quarantined.get().is_some());
-        self.blueprint.warm();
-        self.ready.look(Instance::warm);
-    }
-
-    /// What nearly every event finds: a place to run and an instance in it.
-    #[inline]
-    fn ready(self: &Arc<Self>) -> Option<(Slot, Box<Instance>)> {
-        let instance = self.ready.take()?;
-        Some((Slot::with_permit(self.clone(), None), instance))
     }
 
     /// A place to run, if there is one now. Whoever waits for one has it before.
@@ -310,15 +293,20 @@ impl Pool {
     }
 
     /// The same, wherever it is, for what has nothing to do with events.
-    fn any_free_slot(self: &Arc<Self>) -> Option<Slot> {
-        let _wanted = self.all_in_list();
+    fn any_free_slot(self: &Arc<Self>, ready: &Ready) -> Option<Slot> {
+        let _wanted = ready.want();
         let mut slot = Slot::new(self, self.affinity.any_free().ok()?);
         slot.take(self.permits.try_acquire().ok()?);
         Some(slot)
     }
 
     /// A place to run, or `overloaded` when there is none by the deadline; and the deadline for a call that begins now.
-    async fn slot(self: &Arc<Self>, deadline: Deadline, lane: Option<u64>) -> Result<(Slot, Deadline), Fault> {
+    async fn slot(
+        self: &Arc<Self>,
+        ready: &Ready,
+        deadline: Deadline,
+        lane: Option<u64>,
+    ) -> Result<(Slot, Deadline), Fault> {
         let place = match by(deadline.at, self.affinity.take(lane)).await {
             Ok(place) => place,
             Err(_) => return Err(self.busy(deadline.set_by)),
@@ -326,7 +314,7 @@ impl Pool {
         // Made before the wait: a permit that a wait was given but did not live to take goes back unseen, and a stop must
         // look again then too.
         let mut slot = Slot::new(self, place);
-        let _wanted = self.all_in_list();
+        let _wanted = ready.want();
         if let Ok(permit) = self.permits.try_acquire() {
             slot.take(permit);
             return Ok((slot, deadline));
@@ -339,24 +327,9 @@ impl Pool {
         Ok((slot, deadline.after_wait(&self.blueprint.limits)))
     }
 
-    /// No instance takes the short cut until what is returned is dropped.
-    fn all_in_list(&self) -> Wanted<'_> {
-        let (wanted, instance) = self.ready.want();
-        instance.into_iter().for_each(|instance| self.list(instance));
-        wanted
-    }
-
-    /// No delivery begins from here on.
+    /// No delivery begins from here on. What is left ready is not here any more, or is put back by whoever ends the serving.
     fn begin_nothing(&self) {
         self.permits.close();
-        self.ready.close().into_iter().for_each(|instance| self.list(instance));
-    }
-
-    /// Puts an instance in the list that came with its permit.
-    fn list(&self, instance: Box<Instance>) {
-        self.keep(0, instance);
-        self.permits.add_permits(1);
-        self.told_of_return();
     }
 
     /// No instance was free in time.
@@ -424,19 +397,10 @@ impl Pool {
         }
     }
 
-    /// Leaves an instance where the next event finds it at once, together with its permit. False where that is not to be: it
-    /// is kept in the list then, or gone.
+    /// Whether an instance may be left where any event finds it.
     #[inline]
-    pub(super) fn leave_ready(&self, place: usize, instance: Box<Instance>) -> bool {
-        let lives_on = self.blueprint.isolation == Isolation::Persistent;
-        if !lives_on || self.affinity.matter() {
-            self.keep(place, instance);
-            return false;
-        }
-        if let Some(instance) = self.ready.leave(instance) {
-            self.list(instance);
-        }
-        true
+    pub(super) fn has_short_cut(&self) -> bool {
+        self.blueprint.isolation == Isolation::Persistent && !self.affinity.matter()
     }
 
     /// Keeps a healthy instance for the next event of its place, if instances live that long.

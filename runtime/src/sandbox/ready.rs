@@ -1,15 +1,23 @@
-//! The instance that is ready for the next event, with the right to run it: nearly every event finds one here.
+//! The pool that serves a plugin's handlers, and the instance that is ready for the next event with the right to run it: nearly
+//! every event finds one here, under one lock.
 //!
-//! It is a short cut past a pool's permits and its list of instances, and only that: as soon as somebody waits for an instance,
-//! or the pool is closed, nothing is left here any more and all go the long way, first come, first served.
+//! The instance is a short cut past a pool's permits and its list, and only that: as soon as somebody waits for an instance, or
+//! another pool serves, nothing is left here any more and all go the long way, first come, first served.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::sandbox::instance::Instance;
+use crate::sandbox::pool::Pool;
 
-/// At most one instance. Who takes it has the permit that it was left with.
+/// At most one pool, and at most one instance of it, in its place.
 #[derive(Default)]
-pub(super) struct Ready(Mutex<Left>);
+pub(crate) struct Ready {
+    left: Mutex<Left>,
+    /// Whether there is a pool, for those who only want to know that.
+    serves: AtomicBool,
+}
 
 #[derive(Default)]
 struct Left {
@@ -17,6 +25,7 @@ struct Left {
     instance: Option<Box<Instance>>,
     /// How many want all instances in the pool's list, for as long as they want it.
     wanted: usize,
+    pool: Option<Arc<Pool>>,
 }
 
 /// Nothing is left in the short cut until this is dropped.
@@ -31,44 +40,71 @@ impl Drop for Wanted<'_> {
 impl Ready {
     /// What was left here.
     #[inline]
-    pub(super) fn take(&self) -> Option<Box<Instance>> {
+    pub(crate) fn take(&self) -> Option<Box<Instance>> {
         self.lock().instance.take()
     }
 
-    /// Leaves an instance, with its permit, for the next event. What belongs in the list comes back, with a permit.
+    /// Leaves an instance, in its place, for the next event. What does not belong here goes into its pool's list.
     #[inline]
-    pub(super) fn leave(&self, instance: Box<Instance>) -> Option<Box<Instance>> {
-        let mut left = self.lock();
-        if left.wanted > 0 {
-            return Some(instance);
-        }
-        left.instance.replace(instance)
+    pub(crate) fn leave(&self, instance: Box<Instance>) {
+        let to_list = {
+            let mut left = self.lock();
+            if left.wanted == 0 && left.pool.as_ref().is_some_and(|pool| instance.is_of(pool)) {
+                left.instance.replace(instance)
+            } else {
+                Some(instance)
+            }
+        };
+        list(to_list);
     }
 
-    /// From now on nothing is left here; what is, belongs in the list.
-    pub(super) fn want(&self) -> (Wanted<'_>, Option<Box<Instance>>) {
-        let mut left = self.lock();
-        left.wanted += 1;
-        (Wanted(self), left.instance.take())
+    /// From now on nothing is left here; what is goes into the list.
+    pub(super) fn want(&self) -> Wanted<'_> {
+        let instance = {
+            let mut left = self.lock();
+            left.wanted += 1;
+            left.instance.take()
+        };
+        list(instance);
+        Wanted(self)
     }
 
-    /// The same for ever.
-    pub(super) fn close(&self) -> Option<Box<Instance>> {
-        let (wanted, instance) = self.want();
-        std::mem::forget(wanted);
-        instance
+    /// The pool that serves.
+    pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
+        self.lock().pool.clone()
     }
 
-    /// Looks at what was left here, while nobody has it.
-    pub(super) fn look(&self, look: impl FnOnce(&Instance)) {
-        if let Ok(left) = self.0.try_lock()
-            && let Some(instance) = &left.instance
-        {
-            look(instance);
-        }
+    /// Whether there is one.
+    #[inline]
+    pub(crate) fn serves(&self) -> bool {
+        self.serves.load(Ordering::Acquire)
+    }
+
+    /// Reads what a call looks at, as far as that goes without the lock.
+    #[inline]
+    pub(crate) fn touch(&self) {
+        black_box(self.left.is_poisoned());
+    }
+
+    /// From now on this one serves, or none; returns the one before.
+    pub(crate) fn replace(&self, pool: Option<Arc<Pool>>) -> Option<Arc<Pool>> {
+        let (before, instance) = {
+            let mut left = self.lock();
+            self.serves.store(pool.is_some(), Ordering::Release);
+            (std::mem::replace(&mut left.pool, pool), left.instance.take())
+        };
+        list(instance);
+        before
     }
 
     fn lock(&self) -> MutexGuard<'_, Left> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Not under the lock: somebody may be told of it.
+fn list(instance: Option<Box<Instance>>) {
+    if let Some(instance) = instance {
+        instance.into_list();
     }
 }

@@ -1,5 +1,6 @@
 //! A place in a pool: the right to run one instance, and how a fresh one is made where none waits.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use tokio::sync::SemaphorePermit;
@@ -14,6 +15,7 @@ use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Done, Failed, Instance};
 use crate::sandbox::keyvalue::not_committed;
 use crate::sandbox::pool::Pool;
+use crate::sandbox::ready::Ready;
 use crate::uncommitted::{HeldInstance, Uncommitted};
 
 /// The right to run one instance; given back when dropped, whatever happened.
@@ -34,27 +36,36 @@ impl Slot {
         }
     }
 
-    /// With a permit that nobody else gives back.
-    #[inline]
-    pub(super) fn with_permit(pool: Arc<Pool>, place: Option<usize>) -> Self {
-        Self {
-            pool,
-            has_permit: true,
-            place,
-        }
-    }
-
     pub(super) fn take(&mut self, permit: SemaphorePermit<'_>) {
         permit.forget();
         self.has_permit = true;
     }
 
-    /// Leaves the instance for the next event.
+    /// Leaves the instance where the next event finds it at once, if that is to be.
     #[inline]
-    pub(super) fn keep(mut self, instance: Box<Instance>) {
-        if self.pool.leave_ready(self.at(), instance) {
-            self.has_permit = false;
+    pub(super) fn leave(self, mut instance: Box<Instance>, ready: &Ready) {
+        if self.pool.has_short_cut() {
+            instance.put(self);
+            ready.leave(instance);
+        } else {
+            self.keep(instance);
         }
+    }
+
+    /// Leaves the instance in the list of the pool.
+    pub(super) fn keep(self, instance: Box<Instance>) {
+        self.pool.keep(self.at(), instance);
+    }
+
+    #[inline]
+    pub(super) fn is_of(&self, pool: &Arc<Pool>) -> bool {
+        Arc::ptr_eq(&self.pool, pool)
+    }
+
+    /// Reads what a call looks at.
+    #[inline]
+    pub(super) fn touch(&self) {
+        black_box(self.pool.has_short_cut());
     }
 
     fn at(&self) -> usize {
@@ -63,7 +74,12 @@ impl Slot {
 
     /// What the bus has to do now, after a call that went well and the start of its instance, if that was fresh.
     #[inline]
-    pub(super) fn completion(self, done: Done<Result<(), Fault>>, mut outbox: Vec<Event>) -> Completion {
+    pub(super) fn completion(
+        self,
+        done: Done<Result<(), Fault>>,
+        mut outbox: Vec<Event>,
+        ready: &Arc<Ready>,
+    ) -> Completion {
         if done.value.is_ok() {
             outbox.extend(done.outbox);
         }
@@ -73,10 +89,11 @@ impl Slot {
                 instance: Box::new(Held {
                     instance: done.instance,
                     slot: self,
+                    ready: ready.clone(),
                 }),
             })),
             None => {
-                self.keep(done.instance);
+                self.leave(done.instance, ready);
                 None
             }
         };
@@ -166,12 +183,13 @@ struct Held {
     // Gone before its place is free.
     instance: Box<Instance>,
     slot: Slot,
+    ready: Arc<Ready>,
 }
 
 impl HeldInstance for Held {
     fn committed(self: Box<Self>) {
-        let Self { instance, slot } = *self;
-        slot.keep(instance);
+        let Self { instance, slot, ready } = *self;
+        slot.leave(instance, &ready);
     }
 
     fn refused(self: Box<Self>, error: &KeyValueError) -> Fault {

@@ -95,7 +95,7 @@ impl Turn {
 
     /// Reads what a call looks at.
     #[inline]
-    pub(super) fn warm(&self) {
+    pub(super) fn touch(&self) {
         black_box(self.0.runs.load(Ordering::Relaxed));
     }
 
