@@ -1,6 +1,5 @@
 //! What the bus knows of a handler: one trait. A closure is one implementation of it, a plugin's handler another.
 
-use std::any::Any;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -14,6 +13,7 @@ use crate::clock::by;
 use crate::draft::{Draft, DraftError, stamp};
 use crate::event::{Event, EventLimits};
 use crate::limits::LimitKind;
+use crate::loan::Loan;
 use crate::outcome::{Class, HandlerName};
 use crate::uncommitted::Uncommitted;
 
@@ -153,16 +153,6 @@ pub trait Handler: Send + Sync + 'static {
     fn unavailable(&self) -> Option<String> {
         None
     }
-}
-
-/// What a handler lends to be touched ahead of its call: see [`Handler::touch`].
-#[doc(hidden)]
-pub trait Loan: Send {
-    /// Reads what a call begins with.
-    fn touch(&mut self);
-
-    /// For who takes it back.
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// Why an attempt failed.

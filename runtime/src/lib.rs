@@ -54,6 +54,7 @@ mod handler;
 mod health;
 mod key_value;
 mod limits;
+mod loan;
 mod outcome;
 mod pattern;
 mod plain_file;

@@ -16,7 +16,8 @@ use crate::bus::options::SubscribeOptions;
 use crate::bus::queue::Queue;
 use crate::delivery::{Breaker, BreakerState, Change, DeliveryMode, EventOrder, Passage, RetryPolicy, Sign, Tripped};
 use crate::event::Event;
-use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler, Loan};
+use crate::handler::{Completion, DeadlineOf, Delivery, Fault, Handler};
+use crate::loan::Loan;
 use crate::outcome::{Class, HandlerName, Outcome};
 use crate::uncommitted::Uncommitted;
 

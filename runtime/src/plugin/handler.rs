@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::bus::Filter;
 use crate::event::Event;
-use crate::handler::{BoxFuture, Completion, Delivery, Fault, Handler, Loan};
+use crate::handler::{BoxFuture, Completion, Delivery, Fault, Handler};
+use crate::loan::Loan;
 use crate::outcome::Class;
 use crate::quarantine::Quarantined;
 use crate::sandbox::deadline::{Deadline, SetBy};

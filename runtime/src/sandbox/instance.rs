@@ -13,8 +13,9 @@ use wasmtime::{Store, component};
 
 use crate::delivery::PluginWrites;
 use crate::event::Event;
-use crate::handler::{BoxFuture, Completion, Delivery, Fault, Loan, Outbox};
+use crate::handler::{BoxFuture, Completion, Delivery, Fault, Outbox};
 use crate::key_value::{KeyValueError, WriteBuffer};
+use crate::loan::Loan;
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
 use crate::sandbox::answer::{Answer, bounded, fuel_used, settle};
