@@ -118,7 +118,8 @@ impl Slot {
     ) -> Result<(Self, Box<Instance>, Vec<Event>), Failed> {
         match self.idle() {
             Some(instance) => Ok((self, instance, Vec::new())),
-            None => self.fresh_instance(deadline, cause).await,
+            // Boxed: what waits for an instance, or has found one, need not have room for this.
+            None => Box::pin(self.fresh_instance(deadline, cause)).await,
         }
     }
 
@@ -208,9 +209,12 @@ async fn start(
     cause: Option<Event>,
     attempt: Try,
 ) -> Result<(Box<Instance>, Vec<Event>), Failed> {
-    let made = Instance::new(&pool.blueprint, deadline);
-    let started = async { made.await?.start(deadline, cause.as_ref()).await };
-    match started.await {
+    // Written so that the future has room for one of the two at a time: there may be one for each event.
+    let started = match Instance::new(&pool.blueprint, deadline).await {
+        Ok(instance) => instance.start(deadline, cause.as_ref()).await,
+        Err(failed) => Err(failed),
+    };
+    match started {
         Ok(done) => {
             pool.backoff.succeeded();
             Ok((done.instance, done.outbox))

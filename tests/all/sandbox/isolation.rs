@@ -62,6 +62,24 @@ async fn s6_a_per_event_instance_keeps_nothing() {
     assert_eq!(beside.runtime.health().await.instances, 1, "the neighbour's");
 }
 
+/// S6: memory that one instance has written is blank for the next that has its place, be it what the place keeps or what is
+/// beyond that, and whosever it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_nothing_is_left_in_a_place_that_is_taken_again() {
+    let patterns = ["hostile.remains", "hostile.trap"].map(|pattern| pattern.parse().unwrap());
+    let grants = publishes("hostile.>").subscribe(patterns);
+    let spec = hostile().grants(grants).isolation(Isolation::PerEvent);
+    let beside = Beside::new(spec).await;
+    for round in 0..20 {
+        let report = beside.report("hostile.remains", Value::Null).await;
+        assert_eq!(report["remains"], 0);
+        if round % 8 == 0 {
+            // One that is thrown away in the middle of its work leaves as little.
+            beside.sin("hostile.trap", Value::Null).await;
+        }
+    }
+}
+
 /// S6: an instance that lives for one event may not subscribe.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s6_subscribe_is_refused_with_per_event_isolation() {

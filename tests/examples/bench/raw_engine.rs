@@ -1,7 +1,7 @@
 //! The engine of the raw side. Each setting is that of `runtime/src/sandbox/engine.rs`, and changes with it.
 
 use anyhow::Result;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// The stack of a guest, and what the host may need beyond.
 const WASM_STACK: usize = 512 * 1024;
@@ -34,6 +34,9 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .max_memory_size(4 * 1024 * 1024 * 1024)
         .table_elements(100_000)
         .max_tables_per_module(100)
-        .max_memories_per_module(100);
+        .max_memories_per_module(100)
+        .linear_memory_keep_resident(128 * 1024)
+        .table_keep_resident(8 * 1024)
+        .pagemap_scan(Enabled::Auto);
     pool
 }

@@ -1,6 +1,7 @@
 //! Taking too much memory, or too much stack.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use palisade_sdk::prelude::*;
 use wasip2::random::random::get_random_bytes;
@@ -30,6 +31,16 @@ pub(super) fn grow(_: &mut Hostile, _: &Event, cx: &Context) -> Result<(), Failu
     let mebibytes = taken.len();
     drop(taken);
     report::publish(cx, "grow", json!({ "mebibytes": mebibytes }))
+}
+
+/// What nobody has written yet: zero, because memory that a guest gets is.
+static BLANK: [AtomicU8; MEBIBYTE / 4] = [const { AtomicU8::new(0) }; MEBIBYTE / 4];
+
+/// Reports how many bytes were not blank as `remains`, and leaves none blank.
+pub(super) fn remains(_: &mut Hostile, _: &Event, cx: &Context) -> Result<(), Failure> {
+    let before = BLANK.iter().map(|byte| byte.swap(0xA5, Ordering::Relaxed));
+    let remains = before.filter(|byte| *byte != 0).count();
+    report::publish(cx, "remains", json!({ "remains": remains }))
 }
 
 /// Fills so many MiB again and again, 32 without a number.

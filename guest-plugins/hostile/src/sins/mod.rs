@@ -33,6 +33,7 @@ pub(crate) const SINS: &[(&str, Sin)] = &[
     ("sleep", time::sleep),
     ("alloc", memory::alloc),
     ("grow", memory::grow),
+    ("remains", memory::remains),
     ("fill", memory::fill),
     ("recurse", memory::recurse),
     ("brim", memory::brim),
