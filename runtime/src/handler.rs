@@ -130,13 +130,9 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Lends what the next call will run in, to be touched in the same way and given back at once.
     #[doc(hidden)]
-    fn lend(&self) -> Option<Box<dyn Loan>> {
+    fn lend(&self) -> Option<Box<dyn Loan + '_>> {
         None
     }
-
-    /// Takes back what it has lent.
-    #[doc(hidden)]
-    fn take_back(&self, _loan: Box<dyn Loan>) {}
 
     /// How many events it can take at a time; its queue has as many workers. Never 0.
     fn concurrency(&self) -> usize {

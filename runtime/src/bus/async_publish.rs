@@ -12,7 +12,7 @@ use super::endpoint::Endpoint;
 use super::entry::Entry;
 use super::inflight::Busy;
 use super::queue::Offer;
-use super::table::{Table, Targets};
+use super::table::Targets;
 use super::{Bus, PublishError, fan_out};
 use crate::clock;
 use crate::delivery::{Appending, BacklogPolicy, Stored};
@@ -43,7 +43,7 @@ enum Late {
 /// An event that filters let through: it is on its way to the store, and in no queue yet.
 struct Begun<'a> {
     event: Event,
-    targets: Vec<Arc<Endpoint>>,
+    targets: Targets,
     full: Vec<Full>,
     appending: Option<Appending>,
     _pending: Busy<'a>,
@@ -83,18 +83,17 @@ impl Bus {
             })
             .await;
         }
-        let table = self.table.load();
-        match self.targets(&table, &event) {
-            Targets::One(endpoint) if !endpoint.is_durable() => self.give_one(endpoint, event, deadline).await,
+        match self.targets(&event) {
+            Targets::One(endpoint) if !endpoint.is_durable() => self.give_one(&endpoint, event, deadline).await,
             targets => {
-                let begun = self.begin_for(event, &targets, self.inflight.busy());
+                let begun = self.begin_for(event, targets, self.inflight.busy());
                 Box::pin(self.give(begun, deadline)).await
             }
         }
     }
 
-    fn targets<'a>(&self, table: &'a Table, event: &Event) -> Targets<'a> {
-        let targets = table.targets(event.event_type(), None);
+    fn targets(&self, event: &Event) -> Targets {
+        let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
         targets
     }
@@ -187,15 +186,13 @@ impl Bus {
                 ..Receipt::default()
             }));
         }
-        let table = self.table.load();
-        let targets = self.targets(&table, &event);
-        Ok(self.begin_for(event, &targets, pending))
+        let targets = self.targets(&event);
+        Ok(self.begin_for(event, targets, pending))
     }
 
-    fn begin_for<'a>(self: &'a Arc<Self>, event: Event, targets: &Targets<'_>, pending: Busy<'a>) -> Begun<'a> {
-        let targets: Vec<_> = targets.as_slice().iter().copied().cloned().collect();
+    fn begin_for<'a>(self: &'a Arc<Self>, event: Event, targets: Targets, pending: Busy<'a>) -> Begun<'a> {
         let (mut rooms, mut full) = (Vec::new(), Vec::new());
-        for endpoint in targets.iter().filter(|endpoint| endpoint.is_durable()) {
+        for endpoint in targets.as_slice().iter().filter(|endpoint| endpoint.is_durable()) {
             match Announced::now(endpoint, &event, Origin::Publisher) {
                 Some(room) => rooms.push((room, None)),
                 None => full.push(Full::Disk(endpoint.clone())),
@@ -220,6 +217,7 @@ impl Bus {
             appending,
             _pending,
         } = begun;
+        let targets = targets.as_slice();
         let mut receipt = Receipt {
             matched: targets.len(),
             ..Receipt::default()
@@ -304,10 +302,9 @@ impl Bus {
             Ok(event) => event,
             Err(error) => return tracing::error!("host event {event_type} could not be made: {error}"),
         };
-        let table = self.table.load();
-        let targets = table.targets(event_type, about);
+        let targets = self.table.load().targets(event_type, about);
         let mut rooms = Vec::new();
-        for &endpoint in targets.as_slice() {
+        for endpoint in targets.as_slice() {
             if endpoint.unavailable().is_some() {
                 // A plugin that is away has no claim to host events; it is not told what it missed.
             } else if !endpoint.is_durable() {

@@ -215,6 +215,8 @@ impl Bus {
         let (bus, endpoint) = (self.clone(), endpoint.clone());
         self.tokio.spawn(async move {
             before.at_rest().await;
+            drop(before);
+            endpoint.comes_after_nobody();
             endpoint.queue.no_page(generation, None);
             bus.refill(&endpoint);
         });

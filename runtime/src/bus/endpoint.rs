@@ -134,6 +134,12 @@ impl Endpoint {
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
     }
 
+    /// Who had its name is at rest.
+    pub(crate) fn comes_after_nobody(&self) {
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(before);
+    }
+
     /// Returns when it is at nothing, and the store knows of all ends; of those before it, too.
     pub(crate) async fn at_rest(&self) {
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -213,13 +219,8 @@ impl Endpoint {
 
     /// What the next call will run in: see [`Handler::lend`].
     #[inline]
-    pub(super) fn lend(&self) -> Option<Box<dyn Loan>> {
+    pub(super) fn lend(&self) -> Option<Box<dyn Loan + '_>> {
         self.handler.lend()
-    }
-
-    #[inline]
-    pub(super) fn take_back(&self, loan: Box<dyn Loan>) {
-        self.handler.take_back(loan);
     }
 
     /// Begins the call of one attempt.
@@ -274,6 +275,12 @@ impl Endpoint {
             fuel: ended.fuel,
             fault: ended.fault,
         }
+    }
+
+    /// Whether others may have their turn before it.
+    #[inline]
+    pub(crate) fn has_later_turn(&self) -> bool {
+        self.turn() > Turn::AtOnce as u8
     }
 
     /// The smaller, the sooner.

@@ -99,7 +99,7 @@ enum Way<'a> {
 }
 
 /// Reads ahead what the attempts at the next few handlers begin with, where the one at this place is the first of them.
-fn touch(endpoints: &[&Arc<Endpoint>], at: usize) {
+fn touch(endpoints: &[Arc<Endpoint>], at: usize) {
     if endpoints.len() < MANY || !at.is_multiple_of(IN_A_ROW) {
         return;
     }
@@ -110,9 +110,6 @@ fn touch(endpoints: &[&Arc<Endpoint>], at: usize) {
         *loan = endpoint.lend();
     }
     loans.iter_mut().flatten().for_each(|loan| loan.touch());
-    for (loan, endpoint) in loans.into_iter().zip(row()) {
-        loan.into_iter().for_each(|loan| endpoint.take_back(loan));
-    }
 }
 
 impl Bus {
@@ -133,9 +130,7 @@ impl Bus {
                 name: by.name.clone(),
             }));
         }
-        // Held until all is done: the handlers need not be counted one by one.
-        let table = self.table.load();
-        let targets = table.targets(event.event_type(), None);
+        let targets = self.table.load().targets(event.event_type(), None);
         self.counters.published(targets.len());
         let patience = || {
             let now = Instant::now();
@@ -149,7 +144,7 @@ impl Bus {
             targets if targets.as_slice().iter().any(|endpoint| endpoint.is_durable()) => {
                 return Box::pin(self.publish_stored(&event, targets.as_slice(), patience())).await;
             }
-            Targets::One(endpoint) => vec![self.publish_to(endpoint, event, patience()).await],
+            Targets::One(endpoint) => vec![self.publish_to(&endpoint, event, patience()).await],
             Targets::Many(endpoints) => Box::pin(self.publish_to_all(endpoints, &event, patience())).await,
         };
         Ok(Report::delivered(outcomes, 0))
@@ -158,11 +153,14 @@ impl Bus {
     /// One attempt at each of several handlers, on the caller's task.
     async fn publish_to_all(
         self: &Arc<Self>,
-        mut endpoints: Vec<&Arc<Endpoint>>,
+        mut endpoints: Vec<Arc<Endpoint>>,
         event: &Event,
         patience: Patience,
     ) -> Vec<Outcome> {
-        endpoints.sort_by_key(|endpoint| endpoint.turn());
+        if endpoints.iter().any(|endpoint| endpoint.has_later_turn()) {
+            // Each is asked once: another publisher may change it meanwhile.
+            endpoints.sort_by_cached_key(|endpoint| endpoint.turn());
+        }
         let mut pended = Vec::new();
         let attempts = endpoints.iter().enumerate().map(|(at, endpoint)| {
             touch(&endpoints, at);
@@ -218,10 +216,10 @@ impl Bus {
     async fn publish_stored(
         self: &Arc<Self>,
         event: &Event,
-        targets: &[&Arc<Endpoint>],
+        targets: &[Arc<Endpoint>],
         patience: Patience,
     ) -> Result<Report, PublishError> {
-        let (durable, others): (Vec<_>, Vec<_>) = targets.iter().copied().partition(|endpoint| endpoint.is_durable());
+        let (durable, others): (Vec<_>, Vec<_>) = targets.iter().partition(|endpoint| endpoint.is_durable());
         let mut ways: Vec<_> = others.into_iter().map(Way::Now).collect();
         let (mut to, mut waits) = (Vec::new(), Vec::new());
         for endpoint in durable {

@@ -160,11 +160,10 @@ impl Bus {
             if self.refusing_filter(&event).await.is_some() {
                 continue;
             }
-            let table = self.table.load();
-            let targets = table.targets(event.event_type(), None);
+            let targets = self.table.load().targets(event.event_type(), None);
             self.counters.published(targets.len());
             let (mut rooms, mut others) = (Vec::new(), Vec::new());
-            for &endpoint in targets.as_slice() {
+            for endpoint in targets.as_slice() {
                 if !endpoint.is_durable() {
                     others.push(endpoint.clone());
                 } else if let Some(room) = Announced::now(endpoint, &event, Origin::Handler) {

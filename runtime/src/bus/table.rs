@@ -31,11 +31,11 @@ pub(crate) struct Table {
     hasher: RandomState,
 }
 
-/// The handlers that match a type, as long as the snapshot is held; a single one, the common case, costs no allocation.
-pub(crate) enum Targets<'a> {
+/// The handlers that match a type; a single one, the common case, costs no allocation.
+pub(crate) enum Targets {
     None,
-    One(&'a Arc<Endpoint>),
-    Many(Vec<&'a Arc<Endpoint>>),
+    One(Arc<Endpoint>),
+    Many(Vec<Arc<Endpoint>>),
 }
 
 impl Default for Table {
@@ -51,9 +51,9 @@ impl Default for Table {
 impl Table {
     /// The handlers subscribed to a type, each once however many of its patterns match, except `not_for`: a plugin is not
     /// told of itself.
-    pub(crate) fn targets<'a>(&'a self, event_type: &str, not_for: Option<&str>) -> Targets<'a> {
+    pub(crate) fn targets(&self, event_type: &str, not_for: Option<&str>) -> Targets {
         let mut targets = Targets::None;
-        let mut add = |endpoint: &'a Arc<Endpoint>| {
+        let mut add = |endpoint: &Arc<Endpoint>| {
             if not_for.is_none() || endpoint.name().plugin() != not_for {
                 targets.add(endpoint);
             }
@@ -110,13 +110,13 @@ fn shard_of(hash: u64) -> usize {
     (hash >> 40) as usize % SHARDS
 }
 
-impl<'a> Targets<'a> {
-    fn add(&mut self, endpoint: &'a Arc<Endpoint>) {
+impl Targets {
+    fn add(&mut self, endpoint: &Arc<Endpoint>) {
         match self {
-            Targets::None => *self = Targets::One(endpoint),
+            Targets::None => *self = Targets::One(endpoint.clone()),
             Targets::One(first) if first.id() == endpoint.id() => {}
-            Targets::One(first) => *self = Targets::Many(vec![first, endpoint]),
-            Targets::Many(all) => all.push(endpoint),
+            Targets::One(first) => *self = Targets::Many(vec![first.clone(), endpoint.clone()]),
+            Targets::Many(all) => all.push(endpoint.clone()),
         }
     }
 
@@ -136,7 +136,7 @@ impl<'a> Targets<'a> {
         }
     }
 
-    pub(crate) fn as_slice(&self) -> &[&'a Arc<Endpoint>] {
+    pub(crate) fn as_slice(&self) -> &[Arc<Endpoint>] {
         match self {
             Targets::None => &[],
             Targets::One(one) => std::slice::from_ref(one),

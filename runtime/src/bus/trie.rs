@@ -41,7 +41,7 @@ impl<T: Clone> Trie<T> {
     }
 
     /// Calls `visit` with each value whose pattern matches this type, in no order that would mean anything.
-    pub(crate) fn for_each_match<'a>(&'a self, event_type: &str, mut visit: impl FnMut(&'a T)) {
+    pub(crate) fn for_each_match(&self, event_type: &str, mut visit: impl FnMut(&T)) {
         self.root.for_each_match(event_type, &mut visit);
     }
 
@@ -125,7 +125,7 @@ impl<T: Clone> Node<T> {
         }
     }
 
-    fn for_each_match<'a>(&'a self, rest_of_type: &str, visit: &mut impl FnMut(&'a T)) {
+    fn for_each_match(&self, rest_of_type: &str, visit: &mut impl FnMut(&T)) {
         for value in &self.rest {
             visit(value);
         }
@@ -142,7 +142,7 @@ impl<T: Clone> Node<T> {
     }
 
     /// The same for what follows the token that led here, if anything does.
-    fn for_each_match_of<'a>(&'a self, rest: Option<&str>, visit: &mut impl FnMut(&'a T)) {
+    fn for_each_match_of(&self, rest: Option<&str>, visit: &mut impl FnMut(&T)) {
         match rest {
             Some(rest) => self.for_each_match(rest, visit),
             None => self.here.iter().for_each(visit),

@@ -9,12 +9,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 /// them all only where no lock has to be taken for it.
 pub(super) struct Calls {
     most: usize,
-    /// Made by the first call.
-    ring: OnceLock<Box<[AtomicU64]>>,
+    /// Made as they are needed: a policy may want room for tens of thousands, and few handlers fail so often.
+    ring: OnceLock<Box<[Chunk]>>,
     /// Where the next one goes.
     next: AtomicUsize,
     len: AtomicUsize,
 }
+
+/// So many of the ring's places.
+const CHUNK: usize = 64;
+type Chunk = OnceLock<Box<[AtomicU64; CHUNK]>>;
 
 /// When a call ended, in nanoseconds since there is the breaker, and in the lowest bit whether it failed.
 #[derive(Clone, Copy)]
@@ -55,14 +59,15 @@ impl Calls {
         while len > 0 && self.before(next, len).is_some_and(|call| call.nanos() < oldest) {
             len -= 1;
         }
-        let ring = self
-            .ring
-            .get_or_init(|| (0..self.most).map(|_| AtomicU64::new(0)).collect());
-        if let Some(place) = ring.get(next) {
+        let chunks = self.most.div_ceil(CHUNK);
+        let ring = self.ring.get_or_init(|| (0..chunks).map(|_| OnceLock::new()).collect());
+        let chunk = ring.get(next / CHUNK);
+        let chunk = chunk.map(|chunk| chunk.get_or_init(|| Box::new([const { AtomicU64::new(0) }; CHUNK])));
+        if let Some(place) = chunk.and_then(|chunk| chunk.get(next % CHUNK)) {
             place.store(Ended::new(nanos, failed).0, Relaxed);
         }
-        self.next
-            .store(if next + 1 == self.most { 0 } else { next + 1 }, Relaxed);
+        let after = if next + 1 == self.most { 0 } else { next + 1 };
+        self.next.store(after, Relaxed);
         self.len.store(len + 1, Relaxed);
     }
 
@@ -80,8 +85,7 @@ impl Calls {
     /// Reads the place of the next one, which in a full ring is that of the oldest.
     #[inline]
     pub(super) fn touch(&self) {
-        let next = self.ring.get().and_then(|ring| ring.get(self.next.load(Relaxed)));
-        black_box(next.map(|place| place.load(Relaxed)));
+        black_box(self.place(self.next.load(Relaxed)).map(|place| place.load(Relaxed)));
     }
 
     /// The one that came so many before the next.
@@ -91,6 +95,54 @@ impl Calls {
         } else {
             next + self.most - back
         };
-        self.ring.get()?.get(at).map(|place| Ended(place.load(Relaxed)))
+        self.place(at).map(|place| Ended(place.load(Relaxed)))
+    }
+
+    fn place(&self, at: usize) -> Option<&AtomicU64> {
+        self.ring.get()?.get(at / CHUNK)?.get()?.get(at % CHUNK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// D5: the last calls of the window are remembered and no others, round the ring and across its chunks.
+    #[test]
+    fn d5_the_last_calls_of_the_window_are_remembered() {
+        for most in [1, 63, 64, 65, 160] {
+            let (calls, mut model) = (Calls::new(most), VecDeque::new());
+            for nanos in 0..1000_u64 {
+                let (failed, oldest) = (
+                    nanos % 7 == 0,
+                    nanos.saturating_sub(if nanos < 500 { 1000 } else { 100 }),
+                );
+                calls.push(nanos, failed, oldest);
+                while model.len() == most || model.front().is_some_and(|(at, _)| *at < oldest) {
+                    model.pop_front();
+                }
+                model.push_back((nanos, failed));
+                let failures = model.iter().filter(|(_, failed)| *failed).count();
+                assert_eq!(calls.counts(), (model.len(), failures), "{most} at {nanos}");
+            }
+            calls.clear();
+            assert_eq!(calls.counts(), (0, 0));
+        }
+    }
+
+    /// D5: room is made as calls come, however many a policy wants to remember.
+    #[test]
+    fn d5_a_few_calls_take_little_room() {
+        let calls = Calls::new(80_000);
+        for nanos in 0..10 {
+            calls.push(nanos, true, 0);
+        }
+        let made = calls
+            .ring
+            .get()
+            .map(|ring| ring.iter().filter(|chunk| chunk.get().is_some()).count());
+        assert_eq!(made, Some(1));
     }
 }

@@ -13,7 +13,6 @@ use crate::loan::Loan;
 use crate::outcome::Class;
 use crate::quarantine::Quarantined;
 use crate::sandbox::deadline::{Deadline, SetBy};
-use crate::sandbox::instance::Instance;
 use crate::sandbox::pool::Pool;
 use crate::sandbox::ready::Ready;
 
@@ -170,15 +169,8 @@ impl Handler for PluginHandler {
     }
 
     #[inline]
-    fn lend(&self) -> Option<Box<dyn Loan>> {
-        self.ready.take().map(|instance| instance as Box<dyn Loan>)
-    }
-
-    #[inline]
-    fn take_back(&self, loan: Box<dyn Loan>) {
-        if let Ok(instance) = loan.into_any().downcast::<Instance>() {
-            self.ready.leave(instance);
-        }
+    fn lend(&self) -> Option<Box<dyn Loan + '_>> {
+        self.ready.lend().map(|lent| Box::new(lent) as Box<dyn Loan + '_>)
     }
 
     fn concurrency(&self) -> usize {

@@ -3,7 +3,6 @@
 //! A call takes the instance and gives it back when all went well. After a trap, a timeout or a dropped future it is
 //! gone, store and all: a poisoned instance can't be entered again because nobody has it (S5).
 
-use std::any::Any;
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
@@ -212,6 +211,11 @@ impl Instance {
     /// Gives up its place.
     pub(super) fn out_of_place(&mut self) -> Option<Slot> {
         self.slot.take()
+    }
+
+    /// The pool that it has its place in.
+    pub(super) fn pool(&self) -> Option<Arc<Pool>> {
+        self.slot.as_ref().map(Slot::pool)
     }
 
     #[inline]
@@ -440,9 +444,5 @@ impl Loan for Instance {
         }
         self.turn.touch();
         self.blueprint.touch();
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
     }
 }

@@ -194,27 +194,34 @@ impl Pool {
         chain: Deadline,
     ) -> Result<bool, Fault> {
         let deadline = chain.or_earlier(Deadline::of_limits(&self.blueprint.limits));
-        let verdict = async {
-            let (instance, deadline) = match ready.take() {
-                Some(instance) => (instance, deadline),
-                None => {
-                    // A filter has no bus to publish to, not even in `start`.
-                    let (slot, mut instance, _, deadline) =
-                        Box::pin(self.instance(ready, deadline, None, None)).await?;
+        let (instance, deadline) = match ready.take() {
+            Some(instance) => (instance, deadline),
+            None => match Box::pin(self.instance(ready, deadline, None, None)).await {
+                // A filter has no bus to publish to, not even in `start`.
+                Ok((slot, mut instance, _, deadline)) => {
                     instance.put(slot);
                     (instance, deadline)
                 }
-            };
-            let mut done = instance.accepts(event, deadline).await?;
-            if let Some(slot) = done.instance.out_of_place() {
-                slot.leave(done.instance, ready);
-            }
-            Ok(done.value)
+                Err(failed) => {
+                    self.count(&failed.fault);
+                    return Err(failed.fault);
+                }
+            },
         };
-        verdict
-            .await
-            .map_err(|failed: Failed| failed.fault)
-            .inspect_err(|fault| self.count(fault))
+        // What is ready may be of a pool that took over a moment ago.
+        let pool = instance.pool();
+        match instance.accepts(event, deadline).await {
+            Ok(mut done) => {
+                if let Some(slot) = done.instance.out_of_place() {
+                    slot.leave(done.instance, ready);
+                }
+                Ok(done.value)
+            }
+            Err(failed) => {
+                pool.as_ref().unwrap_or(self).count(&failed.fault);
+                Err(failed.fault)
+            }
+        }
     }
 
     /// Asks the guest for its health, if an instance has nothing to do. Returns with it what a fresh instance published in

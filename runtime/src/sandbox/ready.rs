@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::loan::Loan;
 use crate::sandbox::instance::Instance;
 use crate::sandbox::pool::Pool;
 
@@ -26,6 +27,17 @@ struct Left {
     /// How many want all instances in the pool's list, for as long as they want it.
     wanted: usize,
     pool: Option<Arc<Pool>>,
+}
+
+/// The ready instance, to be touched where it is.
+pub(crate) struct Lent<'a>(MutexGuard<'a, Left>);
+
+impl Loan for Lent<'_> {
+    fn touch(&mut self) {
+        if let Some(instance) = &mut self.0.instance {
+            instance.touch();
+        }
+    }
 }
 
 /// Nothing is left in the short cut until this is dropped.
@@ -56,6 +68,13 @@ impl Ready {
             }
         };
         list(to_list);
+    }
+
+    /// Keeps who is in a hurry waiting for a moment, while what the next call runs in is touched.
+    #[inline]
+    pub(crate) fn lend(&self) -> Option<Lent<'_>> {
+        let left = self.left.try_lock().ok()?;
+        left.instance.is_some().then_some(Lent(left))
     }
 
     /// From now on nothing is left here; what is goes into the list.

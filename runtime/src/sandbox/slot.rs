@@ -57,6 +57,10 @@ impl Slot {
         self.pool.keep(self.at(), instance);
     }
 
+    pub(super) fn pool(&self) -> Arc<Pool> {
+        self.pool.clone()
+    }
+
     #[inline]
     pub(super) fn is_of(&self, pool: &Arc<Pool>) -> bool {
         Arc::ptr_eq(&self.pool, pool)

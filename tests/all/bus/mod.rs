@@ -2,6 +2,7 @@
 
 mod ahead;
 mod breaker;
+mod crowd;
 mod dead_letters;
 mod drain;
 mod drops;
