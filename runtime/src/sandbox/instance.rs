@@ -14,7 +14,6 @@ use crate::delivery::PluginWrites;
 use crate::event::Event;
 use crate::handler::{BoxFuture, Completion, Delivery, Fault, Outbox};
 use crate::key_value::{KeyValueError, WriteBuffer};
-use crate::loan::Loan;
 use crate::outcome::Class;
 use crate::plugin::PluginInfo;
 use crate::sandbox::answer::{Answer, bounded, fuel_used, settle};
@@ -38,7 +37,7 @@ pub(crate) struct Instance {
     plugin: plugin::Guest,
     work: Work,
     turn: Turn,
-    /// Looked up ahead of a call and for nothing else: see [`Loan`].
+    /// Looked up ahead of a call and for nothing else: see `touch`.
     guest: component::Instance,
     /// Its place among the instances that may live; given back after the store is gone.
     _place: Place,
@@ -369,6 +368,25 @@ impl Instance {
         })
     }
 
+    /// Reads ahead what a call begins with, down to what wasmtime looks up: see [`Handler::touch`](crate::Handler::touch).
+    #[inline]
+    pub(super) fn touch(&mut self) {
+        self.store.set_epoch_deadline(2);
+        if let Some(export) = &self.blueprint.an_export {
+            black_box(self.guest.get_func(&mut self.store, export).is_some());
+        }
+        let state = self.store.data();
+        black_box((state.limits().fuel, state.limiter.denied().is_some(), state.call.phase));
+        black_box((state.call.writes.is_empty(), state.call.event.is_some()));
+        #[cfg(feature = "wasi-http")]
+        state.http.touch();
+        if let Some(slot) = &self.slot {
+            slot.touch();
+        }
+        self.turn.touch();
+        self.blueprint.touch();
+    }
+
     /// How many bytes all its memories have.
     pub(super) fn memory(&self) -> usize {
         self.store.data().limiter.memory()
@@ -425,24 +443,4 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
     (call.event, call.cause) = (event, None);
     call.outbox = Outbox::default();
     Ok(())
-}
-
-impl Loan for Instance {
-    #[inline]
-    fn touch(&mut self) {
-        self.store.set_epoch_deadline(2);
-        if let Some(export) = &self.blueprint.an_export {
-            black_box(self.guest.get_func(&mut self.store, export).is_some());
-        }
-        let state = self.store.data();
-        black_box((state.limits().fuel, state.limiter.denied().is_some(), state.call.phase));
-        black_box((state.call.writes.is_empty(), state.call.event.is_some()));
-        #[cfg(feature = "wasi-http")]
-        state.http.touch();
-        if let Some(slot) = &self.slot {
-            slot.touch();
-        }
-        self.turn.touch();
-        self.blueprint.touch();
-    }
 }
