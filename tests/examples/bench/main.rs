@@ -91,7 +91,11 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         report.write(&path)?;
     }
     report.print();
-    Ok(report.failed.is_empty() && (!arguments.check || report.all_pass()))
+    let missed = report.missed();
+    if arguments.check && !missed.is_empty() {
+        eprintln!("error: targets missed: {}", missed.join(", "));
+    }
+    Ok(report.failed.is_empty() && (!arguments.check || missed.is_empty()))
 }
 
 async fn measure(id: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {

@@ -173,9 +173,10 @@ impl Figure {
 }
 
 impl Report {
-    /// Whether every target was met.
-    pub(crate) fn all_pass(&self) -> bool {
-        self.rows.iter().all(Row::passes)
+    /// The targets that were missed.
+    pub(crate) fn missed(&self) -> Vec<&'static str> {
+        let missed = self.rows.iter().filter(|row| !row.passes());
+        missed.map(|row| row.id).collect()
     }
 
     /// The table, on stdout.
