@@ -145,7 +145,7 @@ impl Endpoint {
         let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(before) = before {
             Box::pin(before.at_rest()).await;
-            self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.comes_after_nobody();
         }
         self.queue.idle().await;
         self.acknowledgements.all_there().await;
