@@ -34,12 +34,16 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::arguments::Arguments;
-use crate::report::{Report, Row};
+use crate::report::{Report, Row, Run};
+
+/// That of the `palisade` binary, for both sides.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const USAGE: &str = "\
 usage: bench [--quick] [--only IDS] [--check]
 
-  --quick     few rounds, and no large numbers of plugins: ends within two minutes, and says less
+  --quick     few rounds, and no more than 1,000 plugins: ends within two minutes, and says less
   --only IDS  these only, such as T1,T5: T1 to T10, figures, growth
   --check     exit with 1 if a target is missed";
 const IDS: &[&str] = &[
@@ -80,6 +84,7 @@ fn exit(all_is_well: Result<bool>) -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<bool> {
     let path = palisade_tests::target().join("bench/report.json");
     let mut report = Report::default();
+    let run = Run::now(arguments);
     for id in IDS.iter().filter(|id| arguments.wants(id)) {
         let begin = Instant::now();
         eprintln!("{id} ...");
@@ -88,7 +93,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             report.failed.push((id, format!("{error:#}")));
         }
         eprintln!("{id}: {:.1} s", begin.elapsed().as_secs_f64());
-        report.write(&path)?;
+        report.write(&path, &run)?;
     }
     report.print();
     let missed = report.missed();

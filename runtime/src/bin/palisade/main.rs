@@ -40,6 +40,10 @@ use arguments::{Arguments, Command};
 use console::Console;
 use exit::Exit;
 
+/// Events are made by one thread and end on another, for which the system's allocator takes a lock that both want.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let Arguments { log, command } = Arguments::parse();
     let console = Console::new(log.log);
