@@ -85,8 +85,8 @@ impl Blueprint {
 
     /// A store with all limits set, for one instance.
     pub(super) fn store(self: &Arc<Self>, deadline: Deadline) -> Store<HostState> {
-        let stderr = GuestStream::stderr(self.log.clone());
-        let wasi = self.wasi(&stderr);
+        let (stdout, stderr) = GuestStream::both(self.log.clone());
+        let wasi = self.wasi(stdout, stderr.clone());
         let state = HostState::new(self.clone(), wasi, stderr, deadline);
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
@@ -110,10 +110,10 @@ impl Blueprint {
 
     /// WASI with nothing in it but what is granted: no stdin, no arguments, no sockets, no name look-up. Directories are the
     /// affair of [`Files`].
-    fn wasi(&self, stderr: &GuestStream) -> WasiCtx {
+    fn wasi(&self, stdout: GuestStream, stderr: GuestStream) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.stdout(GuestStream::stdout(self.log.clone()))
-            .stderr(stderr.clone())
+        wasi.stdout(stdout)
+            .stderr(stderr)
             .max_random_size(self.limits.random_bytes)
             // What it opens is used in jobs only, where blocking is allowed.
             .allow_blocking_current_thread(true)

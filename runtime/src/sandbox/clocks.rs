@@ -1,5 +1,6 @@
 //! The clocks of WASI as a guest sees them: to the millisecond, unless it is granted more (S8).
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use wasmtime_wasi::clocks::{MonotonicClock, WallClock};
@@ -17,37 +18,42 @@ const STEP_NANOS: u64 = 1_000_000;
 pub(super) fn give_clocks(wasi: &mut WasiCtxBuilder, grant: ClockGrant) {
     match grant {
         ClockGrant::Coarse => {
-            wasi.wall_clock(Coarse(WallClock::new()));
-            wasi.monotonic_clock(Coarse(MonotonicClock::new()));
+            wasi.wall_clock(CoarseWall);
+            wasi.monotonic_clock(CoarseMonotonic);
         }
         // The host's own are what a context begins with.
         ClockGrant::Precise => {}
     }
 }
 
-/// A clock whose time is rounded down. A guest that waits for an instant by it waits for the time that is left by the
-/// rounded clock, so never too short.
-struct Coarse<C>(C);
+/// The time, rounded down.
+struct CoarseWall;
 
-impl HostWallClock for Coarse<WallClock> {
+impl HostWallClock for CoarseWall {
     fn resolution(&self) -> Duration {
-        STEP.max(self.0.resolution())
+        STEP.max(WallClock.resolution())
     }
 
     fn now(&self) -> Duration {
-        let now = self.0.now();
+        let now = WallClock.now();
         let beyond = u64::from(now.subsec_nanos()) % STEP_NANOS;
         now.saturating_sub(Duration::from_nanos(beyond))
     }
 }
 
-impl HostMonotonicClock for Coarse<MonotonicClock> {
+/// Counts from the first instance that had one, for all of them: a new instance costs no look at the clock. Rounded down, too: a
+/// guest that waits for an instant by it waits for the time that is left by the rounded clock, so never too short.
+struct CoarseMonotonic;
+
+static MONOTONIC: LazyLock<MonotonicClock> = LazyLock::new(MonotonicClock::new);
+
+impl HostMonotonicClock for CoarseMonotonic {
     fn resolution(&self) -> u64 {
-        STEP_NANOS.max(self.0.resolution())
+        STEP_NANOS.max(MONOTONIC.resolution())
     }
 
     fn now(&self) -> u64 {
-        let now = self.0.now();
+        let now = MONOTONIC.now();
         now - now % STEP_NANOS
     }
 }

@@ -137,10 +137,10 @@ impl Instance {
     pub(super) async fn start(
         mut self: Box<Self>,
         deadline: Deadline,
-        cause: Option<&Event>,
+        cause: Option<Event>,
     ) -> Result<Done<()>, Failed> {
         self.arm(Phase::Start, None, deadline)?;
-        self.store.data_mut().call.cause = cause.cloned();
+        self.store.data_mut().call.cause = cause;
         let Self {
             store,
             blueprint,

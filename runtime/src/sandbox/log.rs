@@ -228,10 +228,15 @@ fn printable_of(text: &str, max: usize, beyond: usize) -> String {
 /// Stdout or stderr of one instance: lines go to the log, the end of stderr is kept for the words of a panic.
 #[derive(Clone)]
 pub(crate) struct GuestStream {
+    of: Arc<GuestStreams>,
+    is_stderr: bool,
+}
+
+/// Both of one instance: made for each, so in one piece.
+struct GuestStreams {
     log: Arc<GuestLog>,
-    level: LogLevel,
-    context: &'static str,
-    state: Arc<Mutex<StreamState>>,
+    stdout: Mutex<StreamState>,
+    stderr: Mutex<StreamState>,
 }
 
 #[derive(Default)]
@@ -241,22 +246,18 @@ struct StreamState {
 }
 
 impl GuestStream {
-    pub(crate) fn stdout(log: Arc<GuestLog>) -> Self {
-        Self {
+    /// Stdout and stderr of a new instance.
+    pub(crate) fn both(log: Arc<GuestLog>) -> (Self, Self) {
+        let of = Arc::new(GuestStreams {
             log,
-            level: LogLevel::Info,
-            context: "stdout",
-            state: Arc::default(),
-        }
-    }
-
-    pub(crate) fn stderr(log: Arc<GuestLog>) -> Self {
-        Self {
-            log,
-            level: LogLevel::Warn,
-            context: "stderr",
-            state: Arc::default(),
-        }
+            stdout: Mutex::default(),
+            stderr: Mutex::default(),
+        });
+        let stdout = Self {
+            of: of.clone(),
+            is_stderr: false,
+        };
+        (stdout, Self { of, is_stderr: true })
     }
 
     /// What was written last, and forgets it.
@@ -278,13 +279,24 @@ impl GuestStream {
             state.line.extend(piece.iter().take(room));
             if pieces.peek().is_some() {
                 let line = std::mem::take(&mut state.line);
-                self.log.line(self.level, self.context, &String::from_utf8_lossy(&line));
+                self.line(&String::from_utf8_lossy(&line));
             }
         }
     }
 
+    fn line(&self, line: &str) {
+        let (level, context) = if self.is_stderr {
+            (LogLevel::Warn, "stderr")
+        } else {
+            (LogLevel::Info, "stdout")
+        };
+        self.of.log.line(level, context, line);
+    }
+
     fn state(&self) -> MutexGuard<'_, StreamState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let GuestStreams { stdout, stderr, .. } = &*self.of;
+        let state = if self.is_stderr { stderr } else { stdout };
+        state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,9 +1,7 @@
 //! How many instances may live at a time, the larger ones counted as several (S6).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// How many tables go with one place; with one memory. A component of a common toolchain has no more.
 pub(super) const TABLES: u32 = 2;
@@ -12,14 +10,20 @@ pub(super) const TABLES: u32 = 2;
 /// places finds what it needs there.
 pub(super) struct Places {
     max: u32,
-    free: Arc<Semaphore>,
-    live: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+/// Nobody waits for a place, so counting is all there is to it.
+#[derive(Default)]
+struct Counts {
+    taken: AtomicU32,
+    live: AtomicUsize,
 }
 
 /// The places of one instance, given back when this is dropped.
 pub(crate) struct Place {
-    _taken: OwnedSemaphorePermit,
-    live: Arc<AtomicUsize>,
+    places: u32,
+    counts: Arc<Counts>,
 }
 
 /// How many places an instance takes with so many memories and tables.
@@ -31,30 +35,32 @@ impl Places {
     pub(super) fn new(max: u32) -> Self {
         Self {
             max,
-            free: Arc::new(Semaphore::new(max as usize)),
-            live: Arc::default(),
+            counts: Arc::default(),
         }
     }
 
     /// An error says how many live, and which key says how many may.
     pub(super) fn take(&self, places: u32) -> Result<Place, String> {
-        let taken = self.free.clone().try_acquire_many_owned(places);
-        let taken = taken.map_err(|_| self.full(places))?;
-        self.live.fetch_add(1, Ordering::Relaxed);
+        let room = |taken: u32| taken.checked_add(places).filter(|taken| *taken <= self.max);
+        let counts = &self.counts;
+        // What was given back before is free: the pool has it.
+        let taken = counts.taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, room);
+        taken.map_err(|_| self.full(places))?;
+        counts.live.fetch_add(1, Ordering::Relaxed);
         Ok(Place {
-            _taken: taken,
-            live: self.live.clone(),
+            places,
+            counts: counts.clone(),
         })
     }
 
     pub(super) fn live(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
+        self.counts.live.load(Ordering::Relaxed)
     }
 
     fn full(&self, places: u32) -> String {
         let (live, max) = (self.live(), self.max);
-        let taken = (max as usize).saturating_sub(self.free.available_permits());
-        let why = if places == 1 && taken == live {
+        let taken = self.counts.taken.load(Ordering::Relaxed);
+        let why = if places == 1 && taken as usize == live {
             "and no more fit".to_owned()
         } else {
             format!(
@@ -70,7 +76,8 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.counts.live.fetch_sub(1, Ordering::Relaxed);
+        self.counts.taken.fetch_sub(self.places, Ordering::Release);
     }
 }
 

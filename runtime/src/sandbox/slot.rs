@@ -215,7 +215,7 @@ async fn start(
 ) -> Result<(Box<Instance>, Vec<Event>), Failed> {
     // Written so that the future has room for one of the two at a time: there may be one for each event.
     let started = match Instance::new(&pool.blueprint, deadline).await {
-        Ok(instance) => instance.start(deadline, cause.as_ref()).await,
+        Ok(instance) => instance.start(deadline, cause).await,
         Err(failed) => Err(failed),
     };
     match started {
