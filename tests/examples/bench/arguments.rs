@@ -1,6 +1,6 @@
 //! What the bench is told.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 
 /// What the bench is told.
 #[derive(Clone, Debug, Default)]
@@ -26,17 +26,13 @@ impl Arguments {
                 "--help" | "-h" => arguments.help = true,
                 "--only" => {
                     let ids = words.next().context("--only needs ids after it, such as T1,T5")?;
-                    arguments.only = ids.split(',').map(|id| id.trim().to_owned()).collect();
+                    arguments.only = ids
+                        .split(',')
+                        .map(|id| find(id.trim(), known))
+                        .collect::<Result<_, _>>()?;
                 }
                 _ => bail!("{word} is not known here"),
             }
-        }
-        for id in &arguments.only {
-            ensure!(
-                known.contains(&id.as_str()),
-                "--only {id}: there are {}",
-                known.join(", ")
-            );
         }
         Ok(arguments)
     }
@@ -55,4 +51,11 @@ impl Arguments {
     pub(crate) fn count(&self, full: u32, quick: u32) -> u32 {
         if self.quick { quick } else { full }
     }
+}
+
+/// The id that is meant, in whatever case.
+fn find(word: &str, known: &[&str]) -> anyhow::Result<String> {
+    let found = known.iter().find(|id| id.eq_ignore_ascii_case(word));
+    let found = found.with_context(|| format!("--only `{word}`: there are {}", known.join(", ")))?;
+    Ok((*found).to_owned())
 }

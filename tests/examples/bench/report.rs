@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result};
+use palisade::EventTime;
 use serde_json::{Value, json};
 
+use crate::arguments::Arguments;
 use crate::turns::{Spread, Turns};
 
 /// Everything that was measured.
@@ -15,6 +18,31 @@ pub(crate) struct Report {
     pub(crate) figures: Vec<Figure>,
     /// What could not be measured, and why.
     pub(crate) failed: Vec<(&'static str, String)>,
+}
+
+/// What was run: reports of two trees are not to be taken for each other, nor a part or a look for the whole.
+pub(crate) struct Run(Value);
+
+impl Run {
+    pub(crate) fn now(arguments: &Arguments) -> Self {
+        let processors = std::thread::available_parallelism().ok();
+        Self(json!({
+            "began": EventTime::now().to_string(),
+            // Of a tree that is not as it was committed, it ends with `-dirty`; none where git can't tell.
+            "commit": commit(),
+            "quick": arguments.quick,
+            "only": (!arguments.only.is_empty()).then_some(&arguments.only),
+            "processors": processors,
+        }))
+    }
+}
+
+fn commit() -> Option<String> {
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
+    let said = git.current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+    let commit = String::from_utf8(said.stdout).ok()?;
+    said.status.success().then(|| commit.trim().to_owned())
 }
 
 /// One target and what became of it.
@@ -100,6 +128,7 @@ impl Row {
         json!({
             "id": self.id, "what": self.what, "unit": self.unit, "ours": self.ours, "raw": self.raw,
             "value": self.value, "op": self.op.as_str(), "target": self.target, "pass": self.passes(),
+            "8_of_10_rounds": self.spread.map(|spread| [spread.p10, spread.p90]),
         })
     }
 
@@ -204,9 +233,10 @@ impl Report {
     }
 
     /// Writes the file anew, with its directory.
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path, run: &Run) -> Result<()> {
         let failed = self.failed.iter().map(|(id, why)| json!({ "id": id, "why": why }));
         let report = json!({
+            "run": run.0,
             "rows": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
             "figures": self.figures.iter().map(Figure::json).collect::<Vec<_>>(),
             "failed": failed.collect::<Vec<_>>(),
