@@ -20,7 +20,7 @@ pub(crate) use space::{AccessError, Commits, Space};
 
 /// Keeps key-value pairs for plugins, apart by the plugin's name.
 ///
-/// What a plugin has written stays while the store lives: over its stop, start and reload, over a change of its config, and
+/// What a plugin has written stays while the store lives: over its stop and start, over a change of its config, and
 /// over an unload, for the next plugin of that name. Only [`Runtime::purge_key_value`](crate::Runtime::purge_key_value) throws
 /// it away.
 ///

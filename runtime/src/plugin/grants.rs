@@ -26,7 +26,7 @@ pub struct Grants {
     /// How exactly it may tell the time.
     pub clocks: ClockGrant,
     /// Whether it has a key-value store: a component that imports `wasi:keyvalue/store` is refused at load without. What it
-    /// may hold is in its limits; it stays, under the plugin's name, when the plugin is stopped, reloaded or unloaded.
+    /// may hold is in its limits; it stays, under the plugin's name, when the plugin is stopped or unloaded.
     pub key_value: bool,
     /// Where it may send HTTP requests to.
     pub http: Vec<HttpGrant>,

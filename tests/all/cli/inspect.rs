@@ -91,6 +91,8 @@ const CEILINGS: &str = r#"
     timeout = "50ms"
     [[plugin]]
     path = "PLUGINS/audit-logger.wasm"
+    isolation = "per-event"
+    concurrency = 3
     limits = { memory = "10MiB" }
     [[plugin]]
     name = "other"
@@ -108,6 +110,7 @@ fn s1_with_a_config_limits_are_those_in_force() {
     let shown = dir.palisade(&inspect).expect(0).stdout;
     for line in [
         "  limits by palisade.toml",
+        "  per-event, 3 at a time",
         "    timeout               12s  (default: 30s; cut to ceilings.timeout)",
         "    fuel                  1,000,000,000  (default: not metered; cut to ceilings.fuel)",
         "    memory                10.0 MiB  (default: 64.0 MiB)",
@@ -133,6 +136,10 @@ fn s1_with_a_config_limits_are_those_in_force() {
         "log-bytes": { "default": 64 << 10, "cut_to_ceiling": false },
     });
     assert_eq!(json["changed_limits"], changed, "{json}");
+    assert_eq!(
+        (&json["isolation"], &json["concurrency"]),
+        (&"per-event".into(), &3.into())
+    );
     let handler = &json["handlers"][0];
     assert_eq!(
         (&handler["timeout_ms"], &handler["effective_timeout_ms"]),
@@ -157,7 +164,7 @@ fn s1_the_table_is_that_of_the_path_or_of_the_name() {
     );
     let filter = component("no-secrets");
     let shown = inspect(&[&filter]).expect(0).stdout;
-    assert!(shown.contains("\n  verdict (timeout 50ms)\n"), "{shown}");
+    assert!(shown.contains("\n  timeout 50ms, 1 at a time\n"), "{shown}");
     let json = inspect(&[&filter, "--json"]).expect(0).json_lines().remove(0);
     assert_eq!(json["verdict_timeout_ms"], 50);
     inspect(&[&component("probe")])

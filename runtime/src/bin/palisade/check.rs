@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use palisade::config::Config;
-use palisade::{Inspection, Isolation, PluginKind, PluginSpec};
+use palisade::{Inspection, PluginSpec};
 
 use crate::arguments::CheckArguments;
 use crate::console::with_causes;
@@ -53,16 +53,11 @@ fn one(inspection: &Inspection, spec: &PluginSpec) -> String {
         limits: &inspection.limits,
         asked: &spec.limits,
     };
-    let isolation = match (kind, spec.isolation) {
-        (PluginKind::Filter, _) => format!("timeout {}", text::time(spec.filter.timeout)),
-        (_, Isolation::Persistent) => "persistent".to_owned(),
-        (_, Isolation::PerEvent) => "per-event".to_owned(),
-    };
     format!(
-        "{name}  {kind}  {version}\n  {digest}\n  {isolation}, {concurrency} at a time\n{handlers}  config\n    {config}\n  \
+        "{name}  {kind}  {version}\n  {digest}\n{manner}{handlers}  config\n    {config}\n  \
          grants\n{grants}{limits}\n",
         version = text::printable(&info.version),
-        concurrency = spec.concurrency,
+        manner = show::manner(inspection, spec),
         handlers = show::handlers(inspection, spec),
         config = text::json(&spec.config.shown().to_string()),
         grants = show::grants(&spec.grants),

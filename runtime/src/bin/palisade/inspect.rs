@@ -69,10 +69,6 @@ impl Inspected<'_> {
         } else {
             format!("  needs {}\n", info.dependencies.join(", "))
         };
-        let verdict = match kind {
-            PluginKind::Filter => format!("  verdict (timeout {})\n", text::time(self.spec.filter.timeout)),
-            PluginKind::Event => String::new(),
-        };
         let imports: String = imports
             .iter()
             .map(|import| format!("    {}\n", text::printable(import)))
@@ -81,11 +77,12 @@ impl Inspected<'_> {
             .config
             .map_or_else(|| "default".to_owned(), |path| path.display().to_string());
         format!(
-            "{name} {version}  {kind}\n  {description}\n  {digest}\n  {size}\n{depends}{verdict}{handlers}  imports\n{imports}  \
+            "{name} {version}  {kind}\n  {description}\n  {digest}\n  {size}\n{depends}{manner}{handlers}  imports\n{imports}  \
              asks for: {asks}\n  limits by {by}\n{limits}",
             version = text::printable(&info.version),
             description = text::printable(&info.description),
             size = text::bytes(*size),
+            manner = show::manner(&self.inspection, &self.spec),
             handlers = show::handlers(&self.inspection, &self.spec),
             asks = self.asks(),
             limits = self.limits().in_words(),
@@ -123,6 +120,7 @@ impl Inspected<'_> {
             ..
         } = &self.inspection;
         let verdict = (*kind == PluginKind::Filter).then(|| show::milliseconds(self.spec.filter.timeout));
+        let isolation = (*kind == PluginKind::Event).then(|| show::isolation(&self.spec));
         let missing = self.config.map(|_| {
             let missing = needs.iter().filter(|grant| !grant.is_in(&self.spec.grants));
             missing.map(ToString::to_string).collect::<Vec<_>>()
@@ -135,6 +133,8 @@ impl Inspected<'_> {
             "dependencies": info.dependencies,
             "handlers": show::handlers_json(&self.inspection, &self.spec),
             "verdict_timeout_ms": verdict,
+            "isolation": isolation,
+            "concurrency": self.spec.concurrency,
             "imports": imports,
             "asks_for": needs.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "not_granted": missing,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Result;
-use palisade::{ClockGrant, DeliveryMode, FsMode, Grants, HandlerInfo, Inspection, PluginSpec};
+use palisade::{ClockGrant, DeliveryMode, FsMode, Grants, HandlerInfo, Inspection, Isolation, PluginKind, PluginSpec};
 use serde_json::{Value, json};
 
 use crate::text;
@@ -64,6 +64,23 @@ pub(crate) fn grants(grants: &Grants) -> String {
         .iter()
         .map(|line| format!("    {}\n", text::printable(line)))
         .collect()
+}
+
+/// How it is run: one line.
+pub(crate) fn manner(inspection: &Inspection, spec: &PluginSpec) -> String {
+    let how = match inspection.kind {
+        PluginKind::Filter => format!("timeout {}", text::time(spec.filter.timeout)),
+        PluginKind::Event => isolation(spec).to_owned(),
+    };
+    format!("  {how}, {} at a time\n", spec.concurrency)
+}
+
+/// As in a config file.
+pub(crate) fn isolation(spec: &PluginSpec) -> &'static str {
+    match spec.isolation {
+        Isolation::Persistent => "persistent",
+        Isolation::PerEvent => "per-event",
+    }
 }
 
 /// A line a handler and a line a pattern, each handler with the time it has when it is run as the spec says.
