@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::by;
@@ -19,6 +20,10 @@ use crate::sandbox::deadline::{Deadline, SetBy};
 use crate::sandbox::instance::{Failed, Instance};
 use crate::sandbox::ready::Ready;
 use crate::sandbox::slot::Slot;
+
+/// How often is looked whether an instance is ready before it is waited for: most calls are over sooner than a wait begins, and whoever
+/// is woken costs more than they did.
+const LOOKS: u32 = 4;
 
 /// A plugin's instances, from its start to its stop; the next start makes a new pool.
 pub(crate) struct Pool {
@@ -168,7 +173,10 @@ impl Pool {
     ) -> Result<(Slot, Box<Instance>, Vec<Event>, Deadline), Failed> {
         let (slot, deadline) = match self.free_slot(lane) {
             Some(slot) => (slot, deadline),
-            None => self.slot(ready, deadline, lane).await?,
+            None => match self.soon_ready(ready).await {
+                Some((slot, instance)) => return Ok((slot, instance, Vec::new(), deadline)),
+                None => self.slot(ready, deadline, lane).await?,
+            },
         };
         let (slot, instance, outbox) = slot.instance(deadline, cause).await?;
         Ok((slot, instance, outbox, deadline))
@@ -297,6 +305,21 @@ impl Pool {
         let mut slot = Slot::new(self, self.affinity.try_take(lane).ok()?);
         slot.take(self.permits.try_acquire().ok()?);
         Some(slot)
+    }
+
+    /// The instance of whoever is done in a moment, where any will do.
+    async fn soon_ready(&self, ready: &Ready) -> Option<(Slot, Box<Instance>)> {
+        if !self.has_short_cut() {
+            return None;
+        }
+        for _ in 0..LOOKS {
+            yield_now().await;
+            // Nothing is ready while anybody waits: that one has it before.
+            if let Some(mut instance) = ready.take() {
+                return instance.out_of_place().map(|slot| (slot, instance));
+            }
+        }
+        None
     }
 
     /// The same, wherever it is, for what has nothing to do with events.
