@@ -155,9 +155,11 @@ impl CompilerChild {
         command
             .args(&self.args)
             .env_clear()
-            // The compiler's threads, and one heap for all of them: each heap of glibc's takes 64 MiB of addresses.
+            // The compiler's threads, and one heap for all of them, since the limit counts addresses: each heap of glibc's takes 64 MiB
+            // of them, and jemalloc, which the `palisade` binary has, keeps those that it does not use.
             .env("RAYON_NUM_THREADS", threads.to_string())
             .env("MALLOC_ARENA_MAX", "1")
+            .env("_RJEM_MALLOC_CONF", "narenas:1,retain:false,background_thread:false")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -58,8 +58,14 @@ fn answer(stdin: &mut impl BufRead) -> (Answer, Vec<u8>) {
         return not_ready(error.to_string());
     }
     let mut bytes = Vec::new();
+    // In one piece: to grow it would take twice as much.
+    let size = usize::try_from(request.bytes).unwrap_or(usize::MAX);
+    if bytes.try_reserve_exact(size).is_err() {
+        return (Answer::OutOfMemory, Vec::new());
+    }
     match stdin.take(request.bytes).read_to_end(&mut bytes) {
         Ok(read) if read as u64 == request.bytes => {}
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => return (Answer::OutOfMemory, Vec::new()),
         _ => return not_ready("the component did not come through".to_owned()),
     }
     compile(&engine, &bytes).map_or_else(
