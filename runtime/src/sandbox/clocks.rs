@@ -41,7 +41,7 @@ impl HostWallClock for CoarseWall {
     }
 }
 
-/// Counts from the first instance that had one, for all of them: a new instance costs no look at the clock. Rounded down, too: a
+/// Counts from when the first of them was looked at, for all instances: a new instance costs no look at the clock. Rounded down, too: a
 /// guest that waits for an instant by it waits for the time that is left by the rounded clock, so never too short.
 struct CoarseMonotonic;
 

@@ -13,15 +13,19 @@ use crate::sandbox::state::HostState;
 use crate::sandbox::trace::backtrace;
 use crate::terminal::is_unsafe_to_show;
 
+/// How the words of a Rust panic begin.
+const PANIC: &str = "panicked at";
+
 /// What an error of a guest's call was, in words for the operator.
 pub(super) fn classify(error: &Error, state: &HostState) -> Fault {
     let found = find(error, state);
     let (class, what) = (found.class, &found.what);
     let name = state.plugin();
-    let said = panic_of(&state.stderr_tail());
+    let said = last_words(&state.stderr_tail());
     let message = match said {
-        Some(panic) if class == Class::Trap => format!("{name} {panic}"),
-        Some(panic) => format!("{name} {what} ({panic})"),
+        // A panic says what happened; other words need not.
+        Some(said) if class == Class::Trap && said.starts_with(PANIC) => format!("{name} {said}"),
+        Some(said) => format!("{name} {what} ({said})"),
         None => format!("{name} {what}"),
     };
     found.fault(state.shown(&message)).with_backtrace(backtrace(error))
@@ -110,14 +114,12 @@ fn find(error: &Error, state: &HostState) -> Found {
 }
 
 /// What a Rust panic (or another language's last words) left on stderr, on one line.
-fn panic_of(stderr: &str) -> Option<String> {
+fn last_words(stderr: &str) -> Option<String> {
     let said = stderr.trim();
     if said.is_empty() {
         return None;
     }
-    let from = said
-        .rfind("panicked at")
-        .map_or(said, |at| said.get(at..).unwrap_or(said));
+    let from = said.rfind(PANIC).map_or(said, |at| said.get(at..).unwrap_or(said));
     let useful = from
         .lines()
         .take_while(|line| !line.starts_with("note: run with `RUST_BACKTRACE"));

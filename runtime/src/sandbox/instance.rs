@@ -433,6 +433,7 @@ fn arm(store: &mut Store<HostState>, phase: Phase, event: Option<Event>, deadlin
     }
     let state = store.data_mut();
     state.limiter.arm();
+    state.forget_stderr();
     let keeps_writes = phase == Phase::Handle && state.blueprint.isolation == Isolation::PerEvent;
     let call = &mut state.call;
     if !keeps_writes && !call.writes.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -237,6 +238,8 @@ struct GuestStreams {
     log: Arc<GuestLog>,
     stdout: Mutex<StreamState>,
     stderr: Mutex<StreamState>,
+    /// Whether something was written to stderr that nobody has taken or forgotten: each call looks, and few write.
+    has_tail: AtomicBool,
 }
 
 #[derive(Default)]
@@ -252,6 +255,7 @@ impl GuestStream {
             log,
             stdout: Mutex::default(),
             stderr: Mutex::default(),
+            has_tail: AtomicBool::new(false),
         });
         let stdout = Self {
             of: of.clone(),
@@ -260,19 +264,32 @@ impl GuestStream {
         (stdout, Self { of, is_stderr: true })
     }
 
+    /// Forgets what was written to stderr: it was not of the call that begins.
+    #[inline]
+    pub(crate) fn forget_tail(&self) {
+        // Only the instance's own calls write, and they never overlap.
+        if self.of.has_tail.load(Ordering::Relaxed) {
+            drop(self.take_tail());
+        }
+    }
+
     /// What was written last, and forgets it.
     pub(crate) fn take_tail(&self) -> String {
+        self.of.has_tail.store(false, Ordering::Relaxed);
         let tail: Vec<u8> = std::mem::take(&mut self.state().tail).into();
         String::from_utf8_lossy(&tail).into_owned()
     }
 
     fn push(&self, bytes: &[u8]) {
         let mut state = self.state();
-        state
-            .tail
-            .extend(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
-        let excess = state.tail.len().saturating_sub(TAIL);
-        state.tail.drain(..excess);
+        if self.is_stderr {
+            state
+                .tail
+                .extend(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
+            let excess = state.tail.len().saturating_sub(TAIL);
+            state.tail.drain(..excess);
+            self.of.has_tail.store(true, Ordering::Relaxed);
+        }
         let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
         while let Some(piece) = pieces.next() {
             let room = (MAX_LINE + 1).saturating_sub(state.line.len());

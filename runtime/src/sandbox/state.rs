@@ -154,7 +154,13 @@ impl HostState {
         self.blueprint.log.shown(said, MAX_TEXT)
     }
 
-    /// What the guest wrote to stderr last.
+    /// What a call before this one wrote to stderr is not to be taken for this one's.
+    #[inline]
+    pub(super) fn forget_stderr(&self) {
+        self.stderr.forget_tail();
+    }
+
+    /// What the guest wrote to stderr last, in this call.
     pub(super) fn stderr_tail(&self) -> String {
         self.stderr.take_tail()
     }

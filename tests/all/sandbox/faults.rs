@@ -44,6 +44,17 @@ async fn s11_an_abort_is_a_trap_with_a_backtrace() {
     );
 }
 
+/// S11: what an earlier call wrote to stderr is not taken for the last words of one that traps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s11_a_trap_is_told_in_its_own_words() {
+    let beside = Beside::new(hostile()).await;
+    beside.obeys("hostile.flood-stderr", json!(1)).await;
+    let fault = beside.sin("hostile.trap", Value::Null).await.fault.expect("it failed");
+    assert_eq!(fault.class(), Class::Trap);
+    assert!(fault.message().starts_with("hostile trapped: "), "{fault}");
+    assert!(!fault.message().contains("stderr line"), "{fault}");
+}
+
 /// S11: so is an `exit`, which ends no process but its own. WASI 0.2 passes on only that it was no success.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s11_an_exit_is_a_trap_with_its_code() {
