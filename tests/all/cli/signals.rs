@@ -113,7 +113,10 @@ fn d7_without_stdin_it_serves_until_sigterm() {
         running.signal(signal);
         let ended = running.wait().expect(0);
         assert!(ended.stdout.is_empty());
-        ended.says(&["plugin.stopped"]).says(&["summary"]);
+        let why = ended.stderr.find(&format!("SIG{}: ending in order", &signal[1..]));
+        let stopped = ended.stderr.find("plugin.stopped");
+        assert!(why.is_some() && why < stopped, "{}", ended.stderr);
+        ended.says(&["summary"]);
     }
 }
 
@@ -147,7 +150,7 @@ fn h50_a_second_signal_ends_at_once() {
         let mut running = Running::start(hostile("60s"), &["--stdin"]);
         running.send_then_wait(&line("1", "hostile.sleep", ""));
         running.signal("-TERM");
-        running.wait_for("SIGTERM: ending in order");
+        running.wait_for("a second signal ends at once");
         running.signal(signal);
         let ended = running.wait().expect(code).says(&["ending at once"]);
         assert!(!ended.stderr.contains("summary"));

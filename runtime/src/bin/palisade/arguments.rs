@@ -142,8 +142,8 @@ pub(crate) struct CheckArguments {
 const CHECK_HELP: &str = "\
 Looks at the config, the files that it names, the components and what they describe, their
 dependencies on each other, the directories that they are granted, and the store in data-dir, unless
-a server is using it. It does not run any plugin's `start`, which may still fail on a config, or for want of a grant. Of the limits, those are shown
-that differ from the defaults.
+a server is using it. It does not run any plugin's `start`, which may still fail on a config, or for
+want of a grant. Of the limits, those are shown that differ from the defaults.
 
 Example:
   palisade check --config palisade.toml && systemctl restart palisade

@@ -28,10 +28,12 @@ pub(crate) fn listen() -> Result<CancellationToken> {
     let listen = move || {
         runtime.block_on(async move {
             let first = signals.next().await;
+            // Before anything ends by it.
+            tracing::info!("{}: ending in order", first.name);
             token.cancel();
             // `timeout`, and a terminal, send it to the process and to its group: that is one.
             while timeout(SAME, signals.next()).await.is_ok() {}
-            tracing::info!("{}: ending in order; a second signal ends at once", first.name);
+            tracing::info!("a second signal ends at once");
             let second = signals.next().await;
             tracing::warn!("{}: ending at once", second.name);
             std::process::exit(128 + second.number);

@@ -52,12 +52,31 @@ impl TableArguments {
                 "{}: several tables have the path {file}: say which one with --name",
                 path.display()
             ),
-            (None, _, Some(name)) => bail!("{}: no table has the name `{name}`", path.display()),
-            (None, _, None) => bail!(
-                "{}: no table has the path {file}: say which one is meant with --name",
+            (None, _, Some(name)) => bail!(
+                "{}: no table has the name `{name}` ({}); one without a name is found by its path",
+                path.display(),
+                names(config)
+            ),
+            (None, _, None) if !component.exists() => bail!(
+                "{file} does not exist, and no table of {} has that path",
                 path.display()
             ),
+            (None, _, None) => bail!(
+                "{}: no table has the path {file}: say with --name which one is meant ({})",
+                path.display(),
+                names(config)
+            ),
         }
+    }
+}
+
+/// The names that there are.
+fn names(config: &Config) -> String {
+    let names: Vec<_> = config.specs().into_iter().filter_map(|spec| spec.name).collect();
+    if names.is_empty() {
+        "none has a name".to_owned()
+    } else {
+        format!("there are {}", names.join(", "))
     }
 }
 
