@@ -10,7 +10,7 @@ use crate::{guests, process};
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Options {
-    /// Few rounds, and no more than 1,000 plugins: ends within two minutes, and says less
+    /// Few rounds, and no more than 1,000 plugins: ends within two minutes once it is built, and says less
     #[arg(long)]
     quick: bool,
     /// Measure these only: T1 to T10, `figures`, `growth`
@@ -22,18 +22,28 @@ pub(crate) struct Options {
 }
 
 const HELP: &str = "\
-Each target is measured beside the raw wasmtime thing (or SQLite), both taking turns in one process;
-figures are medians of the rounds, and a ratio is that of each round's ratio. The machine should do
-nothing else meanwhile. Everything takes some three minutes.
+Each target is measured beside the raw wasmtime thing (or SQLite), both taking turns in one
+process; figures are medians of the rounds, and a ratio is that of each round's ratio. The machine
+should do nothing else meanwhile. Everything takes some three minutes, once it is built.
 
-The table goes to stdout, progress to stderr, and all of it as JSON to target/bench/report.json, which
-is written after each row and says of which run it is: what can't be measured is named there and at the
-end, and the exit code is 1.
+The table goes to stdout, progress to stderr, and all of it as JSON to target/bench/report.json,
+which is written anew by each run, after each row, and says of which run it is: what can't be
+measured is named there and at the end, and the exit code is 1.
 
 Examples:
   cargo xtask bench
   cargo xtask bench --quick --only T1,T5
   cargo xtask bench --check";
+
+/// What is measured; it ends with `-dirty` where the tree is not as it was committed. None for a tree without a repository of its own.
+fn commit(repo: &Repo) -> Option<String> {
+    if !repo.path(".git").exists() {
+        return None;
+    }
+    let describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
+    let said = process::output(&mut process::command(repo.root(), "git", &describe)).ok()?;
+    Some(said.trim().to_owned())
+}
 
 /// The one that is meant, in whatever case.
 fn id(word: &str) -> Result<String, String> {
@@ -66,6 +76,9 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
         process::run(&mut process::command(repo.root(), "cargo", &palisade))?;
     }
     let mut bench = process::command(repo.root(), "cargo", BENCH);
+    if let Some(commit) = commit(repo) {
+        bench.env("PALISADE_BENCH_COMMIT", commit);
+    }
     if options.quick {
         bench.arg("--quick");
     }

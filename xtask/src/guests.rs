@@ -13,7 +13,7 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
     toolchain::ensure_guest_target(repo)?;
     let plugins = plugins(repo)?;
     if !repo.path("guest-plugins/target").exists() {
-        println!("building guests (first time: about a minute)...");
+        eprintln!("building guests (first time: about a minute)...");
     }
     build(repo)?;
     let out = repo.plugins();
@@ -31,9 +31,9 @@ pub(crate) fn run(repo: &Repo) -> Result<()> {
         } else {
             "  unchanged"
         };
-        println!("  {plugin:<24} {:>8}{news}", kib(bytes.len()));
+        eprintln!("  {plugin:<24} {:>8}{news}", kib(bytes.len()));
     }
-    println!("{} guests in target/plugins", plugins.len());
+    eprintln!("{} guests in target/plugins", plugins.len());
     Ok(())
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use palisade::EventTime;
@@ -20,6 +19,9 @@ pub(crate) struct Report {
     pub(crate) failed: Vec<(&'static str, String)>,
 }
 
+/// Where the commit is found that is measured.
+const COMMIT: &str = "PALISADE_BENCH_COMMIT";
+
 /// What was run: reports of two trees are not to be taken for each other, nor a part or a look for the whole.
 pub(crate) struct Run(Value);
 
@@ -28,21 +30,13 @@ impl Run {
         let processors = std::thread::available_parallelism().ok();
         Self(json!({
             "began": EventTime::now().to_string(),
-            // Of a tree that is not as it was committed, it ends with `-dirty`; none where git can't tell.
-            "commit": commit(),
+            // As `cargo xtask bench` says, which has just built it; by hand nobody knows.
+            "commit": std::env::var(COMMIT).ok(),
             "quick": arguments.quick,
             "only": (!arguments.only.is_empty()).then_some(&arguments.only),
             "processors": processors,
         }))
     }
-}
-
-fn commit() -> Option<String> {
-    let mut git = Command::new("git");
-    git.args(["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]);
-    let said = git.current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
-    let commit = String::from_utf8(said.stdout).ok()?;
-    said.status.success().then(|| commit.trim().to_owned())
 }
 
 /// One target and what became of it.
@@ -218,6 +212,9 @@ impl Report {
         }
         for row in &self.rows {
             println!("{}", row.line());
+        }
+        if self.rows.iter().any(|row| row.spread.is_some()) {
+            println!("A ratio is the median of those of the rounds, and need not be that of the two medians.");
         }
         let mut table = "";
         for figure in &self.figures {

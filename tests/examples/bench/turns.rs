@@ -122,10 +122,11 @@ pub(crate) fn nanos(begin: Instant) -> f64 {
 fn spread(mut all: Vec<f64>) -> Result<Spread> {
     all.sort_by(f64::total_cmp);
     let last = all.len().saturating_sub(1);
-    let at = |tenths: usize| all.get(last * tenths / 10).copied().context("no rounds");
+    let at = |place: usize| all.get(place).copied().context("no rounds");
     Ok(Spread {
-        median: at(5)?,
-        p10: at(1)?,
-        p90: at(9)?,
+        median: at(last / 2)?,
+        p10: at(last / 10)?,
+        // Of few rounds: the least and the most.
+        p90: at((last * 9).div_ceil(10))?,
     })
 }
