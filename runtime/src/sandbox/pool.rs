@@ -174,7 +174,9 @@ impl Pool {
         let (slot, deadline) = match self.free_slot(lane) {
             Some(slot) => (slot, deadline),
             None => match self.soon_ready(ready).await {
-                Some((slot, instance)) => return Ok((slot, instance, Vec::new(), deadline)),
+                Some((slot, instance)) => {
+                    return Ok((slot, instance, Vec::new(), deadline.after_wait(&self.blueprint.limits)));
+                }
                 None => self.slot(ready, deadline, lane).await?,
             },
         };
