@@ -173,7 +173,7 @@ impl GuestLog {
 
     /// Pays for a line; `None` when there is no budget, else how many dropped lines are to be told of before it.
     fn take(&self, cost: u64) -> Option<u64> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = lock(&self.bucket);
         let elapsed = bucket.filled.elapsed();
         let refill = u64::try_from(elapsed.as_millis())
             .unwrap_or(u64::MAX)
@@ -236,16 +236,14 @@ pub(crate) struct GuestStream {
 /// Both of one instance: made for each, so in one piece.
 struct GuestStreams {
     log: Arc<GuestLog>,
-    stdout: Mutex<StreamState>,
-    stderr: Mutex<StreamState>,
-    /// Whether something was written to stderr that nobody has taken or forgotten: each call looks, and few write.
+    /// What was written of a line that has not ended yet.
+    stdout: Mutex<Vec<u8>>,
+    /// The same.
+    stderr: Mutex<Vec<u8>>,
+    /// What was written to stderr last.
+    tail: Mutex<VecDeque<u8>>,
+    /// Whether there is something in it that nobody has taken or forgotten: each call looks, and few write.
     has_tail: AtomicBool,
-}
-
-#[derive(Default)]
-struct StreamState {
-    line: Vec<u8>,
-    tail: VecDeque<u8>,
 }
 
 impl GuestStream {
@@ -255,6 +253,7 @@ impl GuestStream {
             log,
             stdout: Mutex::default(),
             stderr: Mutex::default(),
+            tail: Mutex::default(),
             has_tail: AtomicBool::new(false),
         });
         let stdout = Self {
@@ -276,26 +275,22 @@ impl GuestStream {
     /// What was written last, and forgets it.
     pub(crate) fn take_tail(&self) -> String {
         self.of.has_tail.store(false, Ordering::Relaxed);
-        let tail: Vec<u8> = std::mem::take(&mut self.state().tail).into();
+        let tail: Vec<u8> = std::mem::take(&mut *lock(&self.of.tail)).into();
         String::from_utf8_lossy(&tail).into_owned()
     }
 
     fn push(&self, bytes: &[u8]) {
-        let mut state = self.state();
+        let GuestStreams { stdout, stderr, .. } = &*self.of;
         if self.is_stderr {
-            state
-                .tail
-                .extend(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
-            let excess = state.tail.len().saturating_sub(TAIL);
-            state.tail.drain(..excess);
-            self.of.has_tail.store(true, Ordering::Relaxed);
+            self.keep_tail(bytes);
         }
+        let mut unended = lock(if self.is_stderr { stderr } else { stdout });
         let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
         while let Some(piece) = pieces.next() {
-            let room = (MAX_LINE + 1).saturating_sub(state.line.len());
-            state.line.extend(piece.iter().take(room));
+            let room = (MAX_LINE + 1).saturating_sub(unended.len());
+            unended.extend(piece.iter().take(room));
             if pieces.peek().is_some() {
-                let line = std::mem::take(&mut state.line);
+                let line = std::mem::take(&mut *unended);
                 self.line(&String::from_utf8_lossy(&line));
             }
         }
@@ -310,11 +305,17 @@ impl GuestStream {
         self.of.log.line(level, context, line);
     }
 
-    fn state(&self) -> MutexGuard<'_, StreamState> {
-        let GuestStreams { stdout, stderr, .. } = &*self.of;
-        let state = if self.is_stderr { stderr } else { stdout };
-        state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn keep_tail(&self, bytes: &[u8]) {
+        let mut tail = lock(&self.of.tail);
+        tail.extend(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
+        let excess = tail.len().saturating_sub(TAIL);
+        tail.drain(..excess);
+        self.of.has_tail.store(true, Ordering::Relaxed);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl IsTerminal for GuestStream {

@@ -151,9 +151,8 @@ impl Pool {
             .instance(ready, deadline, delivery.lane, Some(&delivery.event))
             .await
         {
-            Ok((slot, mut instance, outbox, deadline)) => {
+            Ok((instance, outbox, deadline)) => {
                 let left = deadline.at.saturating_duration_since(Instant::now());
-                instance.put(slot);
                 instance
                     .handle(outbox, ready, handler, delivery.clone(), left, deadline)
                     .await
@@ -162,7 +161,7 @@ impl Pool {
         }
     }
 
-    /// An instance by a deadline, with its place, what its `start` published if it is fresh, and the deadline of the call.
+    /// An instance by a deadline, in its place, what its `start` published if it is fresh, and the deadline of the call.
     /// `cause` is the event that it is for; what its `start` publishes comes of that.
     async fn instance(
         self: &Arc<Self>,
@@ -170,18 +169,17 @@ impl Pool {
         deadline: Deadline,
         lane: Option<u64>,
         cause: Option<&Event>,
-    ) -> Result<(Slot, Box<Instance>, Vec<Event>, Deadline), Failed> {
+    ) -> Result<(Box<Instance>, Vec<Event>, Deadline), Failed> {
         let (slot, deadline) = match self.free_slot(lane) {
             Some(slot) => (slot, deadline),
             None => match self.soon_ready(ready).await {
-                Some((slot, instance)) => {
-                    return Ok((slot, instance, Vec::new(), deadline.after_wait(&self.blueprint.limits)));
-                }
+                Some(instance) => return Ok((instance, Vec::new(), deadline.after_wait(&self.blueprint.limits))),
                 None => self.slot(ready, deadline, lane).await?,
             },
         };
-        let (slot, instance, outbox) = slot.instance(deadline, cause).await?;
-        Ok((slot, instance, outbox, deadline))
+        let (slot, mut instance, outbox) = slot.instance(deadline, cause).await?;
+        instance.put(slot);
+        Ok((instance, outbox, deadline))
     }
 
     /// What the bus has to do after a call that failed, or could not be made, and the start of its instance, if that was fresh.
@@ -208,10 +206,7 @@ impl Pool {
             Some(instance) => (instance, deadline),
             None => match Box::pin(self.instance(ready, deadline, None, None)).await {
                 // A filter has no bus to publish to, not even in `start`.
-                Ok((slot, mut instance, _, deadline)) => {
-                    instance.put(slot);
-                    (instance, deadline)
-                }
+                Ok((instance, _, deadline)) => (instance, deadline),
                 Err(failed) => {
                     self.count(&failed.fault);
                     return Err(failed.fault);
@@ -310,15 +305,15 @@ impl Pool {
     }
 
     /// The instance of whoever is done in a moment, where any will do.
-    async fn soon_ready(&self, ready: &Ready) -> Option<(Slot, Box<Instance>)> {
+    async fn soon_ready(&self, ready: &Ready) -> Option<Box<Instance>> {
         if !self.has_short_cut() {
             return None;
         }
         for _ in 0..LOOKS {
             yield_now().await;
             // Nothing is ready while anybody waits: that one has it before.
-            if let Some(mut instance) = ready.take() {
-                return instance.out_of_place().map(|slot| (slot, instance));
+            if let Some(instance) = ready.take() {
+                return Some(instance);
             }
         }
         None

@@ -65,7 +65,6 @@ fn answer(stdin: &mut impl BufRead) -> (Answer, Vec<u8>) {
     }
     match stdin.take(request.bytes).read_to_end(&mut bytes) {
         Ok(read) if read as u64 == request.bytes => {}
-        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => return (Answer::OutOfMemory, Vec::new()),
         _ => return not_ready("the component did not come through".to_owned()),
     }
     compile(&engine, &bytes).map_or_else(
